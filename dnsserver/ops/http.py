@@ -1,0 +1,75 @@
+"""A read-only HTTP listener: GET of fixed paths, one small request a connection.
+
+For probes and scrapes on a port of its own. It reads at most one request head of 8 KiB within five
+seconds, answers, and closes; anything but GET or HEAD of a known path is refused.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Final, NamedTuple
+
+MAX_HEAD: Final = 8192
+"""Octets of a request head."""
+
+TIMEOUT: Final = 5.0
+"""Seconds for a whole exchange."""
+
+MAX_CONNECTIONS: Final = 64
+
+
+class Page(NamedTuple):
+    status: int
+    body: bytes
+    content_type: str = "text/plain; charset=utf-8"
+
+
+Handler = Callable[[], Page]
+
+
+async def serve(host: str, port: int, pages: Mapping[str, Handler]) -> asyncio.Server:
+    """Listen on an address and answer each path by its handler, which runs on the event loop.
+
+    Raises:
+        OSError: the address cannot be taken.
+    """
+    connections = 0
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        try:
+            if connections <= MAX_CONNECTIONS:
+                async with asyncio.timeout(TIMEOUT):
+                    writer.write(_answer(await reader.readuntil(b"\r\n\r\n"), pages))
+                    await writer.drain()
+        except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            pass
+        finally:
+            connections -= 1
+            writer.close()
+
+    return await asyncio.start_server(connected, host, port, limit=MAX_HEAD)
+
+
+def _answer(head: bytes, pages: Mapping[str, Handler]) -> bytes:
+    method, _, rest = head.split(b"\r\n", 1)[0].partition(b" ")
+    target, _, version = rest.partition(b" ")
+    handler = pages.get(target.partition(b"?")[0].decode("latin-1"))
+    if not version.startswith(b"HTTP/1."):
+        page = Page(400, b"bad request\n")
+    elif method not in (b"GET", b"HEAD"):
+        page = Page(405, b"only GET is served\n")
+    elif handler is None:
+        page = Page(404, f"not found; there is {', '.join(sorted(pages))}\n".encode())
+    else:
+        page = handler()
+    lines = (
+        f"HTTP/1.1 {page.status} {HTTPStatus(page.status).phrase}",
+        f"Content-Type: {page.content_type}",
+        f"Content-Length: {len(page.body)}",
+        "Connection: close",
+        *(["Allow: GET, HEAD"] if page.status == 405 else []),
+        "\r\n",
+    )
+    return "\r\n".join(lines).encode("latin-1") + (b"" if method == b"HEAD" else page.body)

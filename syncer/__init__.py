@@ -1,0 +1,1 @@
+"""A controller that writes the DNS records of Kubernetes Ingresses and Services into etcd."""
