@@ -144,7 +144,8 @@ async def test_dropped_connections_break_a_watch_and_the_port_survives_an_outage
 async def test_what_is_put_is_copied_and_numbered(kube):
     given = service("a")
     stored = kube.put(given)
-    stored["metadata"]["name"] = given["metadata"]["name"] = "changed"
+    stored["metadata"]["labels"] = given["metadata"]["labels"] = {"changed": "later"}
+    assert "labels" not in kube.get("Service", "default", "a")["metadata"]
     again = kube.put(service("a"))
     assert kube.get("Service", "default", "a") == again
     assert int(again["metadata"]["resourceVersion"]) > int(stored["metadata"]["resourceVersion"])
