@@ -43,8 +43,9 @@ CONF
 export APT_CONFIG=$work/apt/apt.conf
 apt-get -qq update
 cd "$work/debs"
-apt-get -qq source --download-only "kubernetes=$VERSION*" ||
-  { echo "no source package kubernetes $VERSION: is this Debian bookworm?" >&2; exit 1; }
+apt-get -qq source --download-only kubernetes
+tarball=kubernetes_$VERSION.orig.tar.gz
+[ -f "$tarball" ] || { echo "the source package is not $tarball: is this Debian bookworm?" >&2; exit 1; }
 apt-get -qq download "golang-$GO-go" "golang-$GO-src"
 
 for deb in golang-*.deb; do dpkg -x "$deb" "$work/deb"; done
@@ -54,7 +55,7 @@ cp -a "$work/deb/usr/lib/go-$GO"/pkg/linux_* "$work/deb/usr/lib/go-$GO/pkg/tool"
 
 source=$work/gopath/src/k8s.io/kubernetes
 mkdir -p "$source"
-tar xzf kubernetes_*.orig.tar.gz -C "$source" --strip-components=1
+tar xzf "$tarball" -C "$source" --strip-components=1
 cd "$source"
 export GOROOT=$work/goroot GOPATH=$work/gopath GOCACHE=$work/gocache GO111MODULE=off GOFLAGS='' \
   CGO_ENABLED=0 GOPROXY=off PATH=$work/goroot/bin:$PATH
