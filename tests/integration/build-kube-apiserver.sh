@@ -44,8 +44,9 @@ export APT_CONFIG=$work/apt/apt.conf
 apt-get -qq update
 cd "$work/debs"
 apt-get -qq source --download-only kubernetes
-tarball=kubernetes_$VERSION.orig.tar.gz
-[ -f "$tarball" ] || { echo "the source package is not $tarball: is this Debian bookworm?" >&2; exit 1; }
+# Named 1.20.5+really1.20.2: Debian went back a step.
+tarball=$(ls kubernetes_*"$VERSION".orig.tar.gz) ||
+  { echo "no source of kubernetes $VERSION here: is this Debian bookworm?" >&2; exit 1; }
 apt-get -qq download "golang-$GO-go" "golang-$GO-src"
 
 for deb in golang-*.deb; do dpkg -x "$deb" "$work/deb"; done

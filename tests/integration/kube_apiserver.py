@@ -165,10 +165,11 @@ class ApiServer:
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with ApiServer() as server:
+        with contextlib.suppress(KeyboardInterrupt), ApiServer() as server:
             print(f"export KUBECONFIG={server.kubeconfig()}", flush=True)
-            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+            signal.pause()
     except ApiServerNotStarted as e:
         print(e, file=sys.stderr)
         return 1
