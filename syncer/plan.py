@@ -1,0 +1,214 @@
+"""Desired endpoints × current records → what to change. Pure.
+
+The plan converges in one pass: planned again after it was carried out, it is empty. It never changes a
+record of another owner, nor one that has none.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from syncer.endpoint import Endpoint, RecordType, Rejection, target_order
+
+Policy = Literal["sync", "upsert-only", "create-only"]
+"""May the plan create, update and delete; create and update; or create alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Current:
+    """What etcd holds for one name and type, of one owner."""
+
+    name: str
+    type: RecordType | Literal["TXT"]
+    targets: tuple[str, ...] = ()
+    """Sorted; none where only the ownership is left."""
+    ttl: int = 0
+    group: str = ""
+    owner_id: str = ""
+    """Empty: nobody's, as of a key that was made by hand."""
+    resource: str = ""
+    """The object it was made for, as `ingress/default/cheese`."""
+    intact: bool = True
+    """False where the keys differ from what would be written: a leftover, a missing ownership, two TTLs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One name and type from `before` (None: create) to `after` (None: delete)."""
+
+    name: str
+    type: RecordType
+    before: Current | None
+    after: Endpoint | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    changes: tuple[Change, ...] = ()
+    """Sorted by name and type."""
+    rejections: tuple[Rejection, ...] = ()
+    """What is desired and not planned because something else stands in its way."""
+
+
+def _always(_: str) -> bool:
+    return True
+
+
+def plan(
+    desired: Iterable[Endpoint],
+    current: Iterable[Current],
+    owner_id: str,
+    policy: Policy = "sync",
+    *,
+    settled: Callable[[str], bool] = _always,
+    pending: Collection[str] = frozenset(),
+) -> Plan:
+    """Return the changes that make etcd hold what is desired.
+
+    Args:
+        desired: candidates; several for one name and type compete.
+        current: everything that etcd holds, of every owner.
+        owner_id: whose records may be changed.
+        policy: which kinds of change are allowed.
+        settled: whether all that could ask for a resource's records is known; until then they are kept.
+        pending: names whose targets are not known yet; nothing of theirs is changed.
+    """
+    wanted: dict[str, list[Endpoint]] = defaultdict(list)
+    for endpoint in desired:
+        wanted[endpoint.name].append(endpoint)
+    held: dict[str, list[Current]] = defaultdict(list)
+    for record in current:
+        held[record.name].append(record)
+    names = sorted((wanted.keys() | held.keys()) - set(pending))
+    one = _Name(owner_id, policy, settled)
+    for name in names:
+        one.plan(name, wanted.get(name, []), held.get(name, []))
+    return Plan(tuple(one.changes), tuple(one.rejections))
+
+
+class _Name:
+    """Plans one name after the other; a name's plan depends on nothing outside it."""
+
+    def __init__(self, owner_id: str, policy: Policy, settled: Callable[[str], bool]) -> None:
+        self._owner_id, self._policy, self._settled = owner_id, policy, settled
+        self.changes: list[Change] = []
+        self.rejections: list[Rejection] = []
+
+    def plan(self, name: str, candidates: Sequence[Endpoint], held: Sequence[Current]) -> None:
+        ours = {r.type: r for r in held if r.owner_id == self._owner_id and r.type != "TXT"}
+        foreign = [r for r in held if r.owner_id != self._owner_id or r.type == "TXT"]
+        chosen = self._choose(candidates, ours)
+        changes: list[Change] = []
+        for type_ in sorted(ours.keys() | chosen.keys()):
+            change = Change(name, type_, ours.get(type_), chosen.get(type_))
+            if self._is_needed(change) and self._is_free(change, foreign):
+                changes.append(change)
+        self.changes += self._without_illegal_cname(changes, ours)
+
+    def _choose(
+        self, candidates: Sequence[Endpoint], ours: Mapping[RecordType, Current]
+    ) -> dict[RecordType, Endpoint]:
+        by_type: dict[RecordType, list[Endpoint]] = defaultdict(list)
+        for endpoint in candidates:
+            by_type[endpoint.type].append(endpoint)
+        if len(by_type) > 1:
+            for endpoint in by_type.pop("CNAME", ()):
+                # RFC 1034 §3.6.2: no other data beside a CNAME.
+                self._reject(endpoint, "the name has addresses too")
+        chosen: dict[RecordType, Endpoint] = {}
+        for type_, group in by_type.items():
+            sticky = ours[type_].resource if type_ in ours else ""
+            first, *others = sorted(group, key=lambda e: (str(e.resource) != sticky, *_size(e)))
+            chosen[type_] = first
+            for other in others:
+                if other.targets != first.targets or other.ttl != first.ttl:
+                    self._reject(other, f"the name is taken by {first.resource}")
+        return chosen
+
+    def _is_needed(self, change: Change) -> bool:
+        before, after = change.before, change.after
+        if before is None:
+            return True
+        if after is None:
+            return self._policy == "sync" and self._settled(before.resource)
+        if before.intact and _matches(before, after):
+            return False
+        if before.resource and before.resource != str(after.resource) and not self._settled(before.resource):
+            return False
+        return self._policy != "create-only" or not before.targets
+
+    def _is_free(self, change: Change, foreign: Sequence[Current]) -> bool:
+        if change.after is None or (change.before is not None and change.before.targets):
+            return True
+        # A foreign TXT record and an address may share a name, a CNAME shares it with nothing.
+        blocking = [r for r in foreign if r.targets and (r.type != "TXT" or change.type == "CNAME")]
+        if blocking:
+            owner = f"owner {blocking[0].owner_id!r}" if blocking[0].owner_id else "nobody that is known"
+            self.rejections.append(
+                Rejection(
+                    str(change.after.resource),
+                    "foreign",
+                    f"{change.name} {change.type} is not written: its {blocking[0].type} belongs to {owner}",
+                )
+            )
+        return not blocking
+
+    def _without_illegal_cname(
+        self, changes: list[Change], ours: Mapping[RecordType, Current]
+    ) -> list[Change]:
+        """Drop creates that would stand beside a CNAME, or make one beside what stays."""
+        deleted = {change.type for change in changes if change.after is None}
+        staying = {type_ for type_, record in ours.items() if record.targets} - deleted
+        kept = []
+        for change in changes:
+            others = staying - {change.type}
+            illegal = others and ("CNAME" in others or change.type == "CNAME")
+            if change.after is not None and change.type not in staying and illegal:
+                self._reject(change.after, f"its {min(others)} may not be deleted now")
+            else:
+                kept.append(change)
+        return kept
+
+    def _reject(self, endpoint: Endpoint, why: str) -> None:
+        shown = f"{endpoint.name} {endpoint.type} {','.join(endpoint.targets)}"
+        self.rejections.append(
+            Rejection(str(endpoint.resource), "conflict", f"{shown} is not written: {why}")
+        )
+
+
+def _matches(before: Current, after: Endpoint) -> bool:
+    return (before.targets, before.ttl, before.group, before.resource) == (
+        after.targets,
+        after.ttl,
+        after.group,
+        str(after.resource),
+    )
+
+
+def _size(endpoint: Endpoint) -> tuple[object, ...]:
+    targets = [target_order(text) for text in endpoint.targets]
+    return (len(targets), targets, endpoint.ttl, endpoint.resource)
+
+
+def diff(planned: Plan) -> list[str]:
+    """Return a plan as lines to read: `+` comes, `-` goes, `~` keeps its data and has its keys rewritten."""
+    lines: list[str] = []
+    for change in planned.changes:
+        before, after = change.before, change.after
+        old = _lines(change, before, before.resource) if before else []
+        new = _lines(change, after, str(after.resource)) if after else []
+        moved = [f"- {line}" for line in old if line not in new] + [
+            f"+ {line}" for line in new if line not in old
+        ]
+        if not moved:
+            resource = str(after.resource) if after else before.resource if before else ""
+            moved = [f"~ {change.name} {change.type} ({resource})"]
+        lines += moved
+    return lines
+
+
+def _lines(change: Change, data: Current | Endpoint, resource: str) -> list[str]:
+    ttl = f" ttl {data.ttl}" if data.ttl else ""
+    group = f" group {data.group}" if data.group else ""
+    return [f"{change.name} {change.type} {text}{ttl}{group} ({resource})" for text in data.targets]

@@ -1,0 +1,87 @@
+"""What a source derives from its objects, and the rules that all sources share. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from syncer.endpoint import Endpoint, ObjectRef, RecordType, Rejection, Target, target, target_order
+from syncer.source.annotations import Wishes
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    endpoints: tuple[Endpoint, ...] = ()
+    rejections: tuple[Rejection, ...] = ()
+    pending: frozenset[str] = frozenset()
+    """Names whose targets depend on objects that are not known yet."""
+
+
+def usable_targets(texts: Iterable[str], ref: ObjectRef, where: str) -> tuple[list[Target], list[Rejection]]:
+    """Return the targets among texts of an object's field `where`, and what is wrong with the others."""
+    found: list[Target] = []
+    faults: list[Rejection] = []
+    for text in texts:
+        try:
+            found.append(target(text))
+        except ValueError as error:
+            faults.append(Rejection(str(ref), "target", f"{where}: {error}"))
+    return found, faults
+
+
+def endpoints_for(
+    names: Iterable[str], targets: Iterable[Target], wishes: Wishes, ref: ObjectRef
+) -> Iterator[Endpoint | Rejection]:
+    """Yield an endpoint for each name and type of target, one for each target that is a name."""
+    by_type: dict[RecordType, set[str]] = defaultdict(set)
+    for found in targets:
+        by_type[found.type].add(found.text)
+    cnames = by_type.pop("CNAME", set())
+    for name in names:
+        for type_, texts in by_type.items():
+            yield _endpoint(name, type_, texts, wishes, ref)
+        for text in sorted(cnames):
+            if text == name:
+                yield Rejection(str(ref), "target", f"{name} would be an alias of itself")
+            else:
+                yield _endpoint(name, "CNAME", {text}, wishes, ref)
+
+
+def _endpoint(name: str, type_: RecordType, texts: set[str], wishes: Wishes, ref: ObjectRef) -> Endpoint:
+    return Endpoint(
+        name=name,
+        type=type_,
+        targets=tuple(sorted(texts, key=target_order)),
+        ttl=wishes.ttl,
+        group=wishes.group,
+        resource=ref,
+    )
+
+
+def merge(endpoints: Iterable[Endpoint], *, across_ttls: bool) -> tuple[Endpoint, ...]:
+    """Unite the addresses of endpoints with one name and type; the first resource gives all else.
+
+    Endpoints with different TTLs stay apart unless `across_ttls`, and compete in the plan. Names as
+    targets stay apart, because a CNAME has one.
+    """
+    groups: dict[tuple[str, str, object], list[Endpoint]] = defaultdict(list)
+    for endpoint in sorted(endpoints, key=lambda e: str(e.resource)):
+        apart = endpoint.targets if endpoint.type == "CNAME" else None
+        groups[endpoint.name, endpoint.type, (apart, 0 if across_ttls else endpoint.ttl)].append(endpoint)
+    return tuple(
+        replace(group[0], targets=tuple(sorted({t for e in group for t in e.targets}, key=target_order)))
+        for group in groups.values()
+    )
+
+
+def derived(
+    parts: Iterable[Endpoint | Rejection], *, across_ttls: bool, pending: Iterable[str] = ()
+) -> Derived:
+    """Sort what a source yielded into a result."""
+    endpoints: list[Endpoint] = []
+    rejections: dict[Rejection, None] = {}
+    for part in parts:
+        if isinstance(part, Endpoint):
+            endpoints.append(part)
+        else:
+            rejections[part] = None
+    return Derived(merge(endpoints, across_ttls=across_ttls), tuple(rejections), frozenset(pending))
