@@ -1,0 +1,128 @@
+"""Dockerfile and docker-compose.yml, read as text: no container engine is needed."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def stages() -> dict[str, list[list[str]]]:
+    """The instructions of each stage of the Dockerfile, continued lines joined."""
+    text = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
+    found: dict[str, list[list[str]]] = {"": []}
+    stage = ""
+    for line in text.splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        words = line.split()
+        if words[0] == "FROM":
+            stage = words[3]
+            found[stage] = []
+        found[stage].append(words)
+    return found
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, dict]:
+    return yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+
+
+def instructions(stage: list[list[str]], name: str) -> list[str]:
+    return [" ".join(words[1:]) for words in stage if words[0] == name]
+
+
+def test_both_images_run_on_the_run_stage_as_a_numbered_user_that_is_not_root(stages):
+    assert instructions(stages["run"], "USER") == ["10001:10001"]
+    for target in ("dnsserver", "syncer"):
+        assert instructions(stages[target], "FROM") == [f"run AS {target}"]
+        assert instructions(stages[target], "USER") == []
+        assert instructions(stages[target], "RUN") == []
+
+
+def test_build_and_run_stages_stand_on_one_base(stages):
+    """The environment's python is a link to the base's."""
+    assert instructions(stages[""], "ARG") == ["BASE=python:3.13-slim"]
+    assert {instructions(stages[s], "FROM")[0].split()[0] for s in ("build", "run")} == {"${BASE}"}
+
+
+def test_only_the_syncer_image_has_the_syncers_dependencies(stages):
+    extra = {name: "--extra syncer" in str([" ".join(w) for w in stage]) for name, stage in stages.items()}
+    assert [name for name, has in extra.items() if has] == ["build-syncer"]
+    assert instructions(stages["syncer"], "COPY")[0].startswith("--from=build-syncer ")
+    assert instructions(stages["dnsserver"], "COPY")[0].startswith("--from=build-dnsserver ")
+
+
+def test_each_sync_takes_the_lock_as_it_is_and_no_development_dependency(stages):
+    syncs = [run for stage in stages.values() for run in instructions(stage, "RUN") if "uv sync" in run]
+    assert len(syncs) == 3
+    assert all("--frozen --no-dev" in run for run in syncs)
+
+
+def test_no_image_claims_a_privileged_port(stages):
+    ports = [
+        int(p) for s in stages.values() for e in instructions(s, "EXPOSE") for p in re.findall(r"\d+", e)
+    ]
+    assert 1053 in ports
+    assert min(ports) > 1023
+
+
+def test_what_the_dockerfile_copies_is_let_in_by_dockerignore(stages):
+    lines = (ROOT / ".dockerignore").read_text().split()
+    let_in = {line.removeprefix("!/") for line in lines if line.startswith("!")}
+    copied = {
+        source
+        for stage in stages.values()
+        for arguments in instructions(stage, "COPY")
+        if not arguments.startswith("--from")
+        for source in arguments.split()[:-1]
+    }
+    assert lines[0] == "*"
+    assert let_in == copied
+
+
+def test_each_service_is_read_only_without_capabilities_or_new_privileges(compose):
+    assert set(compose["services"]) == {"etcd", "dnsserver", "syncer"}
+    for name, service in compose["services"].items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert not service.keys() & {"privileged", "cap_add", "network_mode", "user"}, name
+
+
+def test_only_port_53_is_published_and_on_loopback_unless_told(compose):
+    published = {n: s["ports"] for n, s in compose["services"].items() if "ports" in s}
+    assert published == {
+        "dnsserver": ["${DNS_BIND:-127.0.0.1}:53:1053/udp", "${DNS_BIND:-127.0.0.1}:53:1053/tcp"]
+    }
+
+
+def test_each_bind_mount_is_there_and_read_only(compose):
+    mounts = [m for s in compose["services"].values() for m in s["volumes"] if m.startswith("./")]
+    assert mounts
+    for mount in mounts:
+        source, _, mode = mount.split(":")
+        assert (ROOT / source).exists(), mount
+        assert mode == "ro", mount
+
+
+def test_each_target_named_by_compose_is_a_stage(compose, stages):
+    targets = {name: s["build"]["target"] for name, s in compose["services"].items() if "build" in s}
+    assert targets == {"dnsserver": "dnsserver", "syncer": "syncer"}
+    assert set(targets.values()) <= set(stages)
+
+
+def test_etcd_is_checked_and_its_data_is_on_a_named_volume(compose):
+    etcd = compose["services"]["etcd"]
+    assert "healthcheck" in etcd
+    [(volume, path)] = [v.split(":") for v in etcd["volumes"]]
+    assert volume in compose["volumes"]
+    assert any(a.startswith(f"--data-dir={path}") for a in etcd["command"])
+
+
+def test_both_deployments_run_the_same_etcd(compose):
+    manifest = (ROOT / "config" / "kubernetes" / "etcd.yaml").read_text()
+    assert f"image: {compose['services']['etcd']['image']}\n" in manifest
