@@ -1,0 +1,170 @@
+"""argv and environment → a checked configuration, with ExternalDNS's names.
+
+A flag stands above its variable `EXTERNAL_DNS_<FLAG>`, and that above the default. A flag that may be
+given several times takes one value a line in its variable.
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dnsserver.ops import log
+from dnsserver.skydns.key import Key, prefix_of
+from dnsserver.skydns.store import EtcdAddress, endpoint_fault
+from syncer.duration import parse_duration
+from syncer.flags import LEVELS, ConfigError, new_parser, take_environment, unknown_flag
+from syncer.plan import Policy
+from syncer.registry.ownership import is_owner_id
+from syncer.source.annotations import PREFIXES
+from syncer.source.filters import DomainFilter, Options
+from syncer.source.service import TYPES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    sources: frozenset[str]
+    manifests: Path | None
+    options: Options
+    domain_filter: DomainFilter
+    kubeconfig: str
+    """Path; empty: the environment's, or the Pod's service account."""
+    server: str
+    """URL of the API server; empty: the kubeconfig's."""
+    request_timeout: float
+    """Seconds for a call to the Kubernetes API that is not a watch."""
+    etcd: EtcdAddress
+    prefix: Key
+    policy: Policy
+    owner_id: str
+    interval: float
+    """Seconds between two full resyncs."""
+    once: bool
+    dry_run: bool
+    metrics_host: str
+    """Empty: all addresses."""
+    metrics_port: int
+    log_level: log.Level
+    log_format: log.Format
+    warnings: tuple[str, ...] = ()
+    """What was accepted and has no effect; to be logged."""
+
+
+def load(argv: Sequence[str], environment: Mapping[str, str]) -> Config:
+    """Return the configuration.
+
+    Raises:
+        ConfigError: an unknown flag, or a value that cannot be used.
+        SystemExit: `--help` or `--version` was asked for.
+    """
+    parser = new_parser()
+    warnings = take_environment(parser, environment)
+    arguments, unknown = parser.parse_known_args(argv)
+    if unknown:
+        raise ConfigError(unknown_flag(parser, unknown[0]))
+    _check(arguments)
+    return _config(arguments, environment, tuple(warnings))
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    sources = set(arguments.source or ())
+    prefix = arguments.annotation_prefix
+    unknown_types = sorted(set(arguments.service_type_filter or ()) - TYPES)
+    faults = (
+        (not sources, "no --source; expected --source=service, ingress or manifests"),
+        ("manifests" in sources and not arguments.manifests, "--source=manifests needs --manifests=DIR"),
+        (arguments.manifests and "manifests" not in sources, "--manifests needs --source=manifests"),
+        (
+            "manifests" in sources and arguments.manifests and not Path(arguments.manifests).is_dir(),
+            f"--manifests={arguments.manifests}: no such directory",
+        ),
+        (prefix is not None and not (prefix or "").endswith("/"), "--annotation-prefix must end in /"),
+        (
+            unknown_types,
+            f"--service-type-filter: {', '.join(unknown_types)} is none of {', '.join(sorted(TYPES))}",
+        ),
+        (
+            arguments.provider != "coredns",
+            f"--provider={arguments.provider}: syncer writes to etcd only (coredns)",
+        ),
+        (
+            arguments.registry != "txt",
+            f"--registry={arguments.registry}: syncer keeps ownership in etcd only (txt)",
+        ),
+        (not is_owner_id(arguments.txt_owner_id), "--txt-owner-id: expected letters, digits and _.:/@-"),
+        (not arguments.coredns_prefix.strip("/"), "--coredns-prefix: expected a path such as /skydns/"),
+    )
+    for is_fault, text in faults:
+        if is_fault:
+            raise ConfigError(text)
+
+
+def _config(
+    arguments: argparse.Namespace, environment: Mapping[str, str], warnings: tuple[str, ...]
+) -> Config:
+    host, port = _listen_address(arguments.metrics_address)
+    return Config(
+        sources=frozenset(arguments.source),
+        manifests=Path(arguments.manifests) if arguments.manifests else None,
+        options=Options(
+            annotation_prefixes=(arguments.annotation_prefix,) if arguments.annotation_prefix else PREFIXES,
+            namespace=arguments.namespace,
+            ingress_classes=frozenset(arguments.ingress_class or ()),
+            ignore_hostname_annotation=arguments.ignore_hostname_annotation,
+            ignore_ingress_rules_spec=arguments.ignore_ingress_rules_spec,
+            ignore_ingress_tls_spec=arguments.ignore_ingress_tls_spec,
+            service_types=frozenset(arguments.service_type_filter or ()),
+            publish_internal_services=arguments.publish_internal_services,
+        ),
+        domain_filter=DomainFilter.of(arguments.domain_filter or (), arguments.exclude_domains or ()),
+        kubeconfig=arguments.kubeconfig,
+        server=arguments.server,
+        request_timeout=_seconds(arguments.request_timeout),
+        etcd=_etcd_address(environment),
+        prefix=prefix_of(arguments.coredns_prefix),
+        policy=arguments.policy,
+        owner_id=arguments.txt_owner_id,
+        interval=_seconds(arguments.interval),
+        once=arguments.once,
+        dry_run=arguments.dry_run,
+        metrics_host=host,
+        metrics_port=port,
+        log_level=LEVELS[arguments.log_level],
+        log_format=arguments.log_format,
+        warnings=warnings,
+    )
+
+
+def _seconds(value: str | float) -> float:
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+def _listen_address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:
+        raise ConfigError(f"--metrics-address={text}: expected HOST:PORT or :PORT")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _etcd_address(environment: Mapping[str, str]) -> EtcdAddress:
+    urls = [url.strip() for url in environment.get("ETCD_URLS", "").split(",") if url.strip()]
+    endpoints = tuple(urls) or ("http://localhost:2379",)
+    for url in endpoints:
+        if fault := endpoint_fault(url):
+            raise ConfigError(f"ETCD_URLS: {fault}")
+    if len({url.partition(":")[0] for url in endpoints}) > 1:
+        raise ConfigError("ETCD_URLS: http and https together; expected one of them for all")
+    if environment.get("ETCD_TLS_INSECURE", "").lower() in ("true", "yes", "1"):
+        raise ConfigError("ETCD_TLS_INSECURE: an unverified server is refused; give its CA in ETCD_CA_FILE")
+    cert_file, key_file = environment.get("ETCD_CERT_FILE", ""), environment.get("ETCD_KEY_FILE", "")
+    if bool(cert_file) != bool(key_file):
+        raise ConfigError("ETCD_CERT_FILE and ETCD_KEY_FILE: expected both or none")
+    return EtcdAddress(
+        endpoints=endpoints,
+        username=environment.get("ETCD_USERNAME", ""),
+        password=environment.get("ETCD_PASSWORD", ""),
+        ca_file=environment.get("ETCD_CA_FILE", ""),
+        cert_file=cert_file,
+        key_file=key_file,
+        server_name=environment.get("ETCD_TLS_SERVER_NAME", ""),
+    )

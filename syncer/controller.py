@@ -1,0 +1,192 @@
+"""The loop: whenever something changed, and at every interval, make etcd hold what the sources ask for.
+
+Level-triggered: a reconcile reads everything it needs and ignores what the event said.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from dnsserver.skydns.store import Compacted, Conflict, StoreUnavailable
+from syncer.endpoint import Endpoint, Rejection
+from syncer.metrics import Statistics
+from syncer.observation import Observation
+from syncer.plan import Change, Current, Plan, Policy, diff, plan
+from syncer.registry.registry import Registry
+from syncer.source.filters import DomainFilter
+
+QUIET: Final = 0.02
+"""Seconds without an event after which a reconcile starts."""
+
+PATIENCE: Final = 0.1
+"""Seconds after which it starts in any case, so that constant events cannot hold it up."""
+
+FIRST_RETRY: Final = 0.5
+LAST_RETRY: Final = 15.0
+"""Seconds; the wait doubles from one to the other while etcd is away."""
+
+_FIRST_CONFLICT_RETRY: Final = 0.02
+_SHOWN_CHANGES: Final = 50
+
+log = logging.getLogger("syncer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    policy: Policy = "sync"
+    domain_filter: DomainFilter = field(default_factory=DomainFilter)
+    interval: float = 60.0
+    """Seconds between two reconciles that no event asked for."""
+    dry_run: bool = False
+
+
+class Outcome(NamedTuple):
+    plan: Plan
+    current: list[Current]
+    unreadable: list[Rejection]
+
+
+class Controller:
+    """Reconciles one registry with what `observe` sees."""
+
+    def __init__(
+        self,
+        observe: Callable[[], Observation],
+        registry: Registry,
+        settings: Settings,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._observe, self._registry, self._settings, self._sleep = observe, registry, settings, sleep
+        self._changed = asyncio.Event()
+        self._shown: list[str] = []
+        self._logged: set[Rejection] = set()
+        self.statistics = Statistics()
+
+    def notify(self) -> None:
+        """Ask for a reconcile; to be called on the event loop."""
+        self._changed.set()
+
+    async def changed(self) -> None:
+        """Wait for the next `notify`."""
+        await self._changed.wait()
+        self._changed.clear()
+
+    async def run(self) -> None:
+        """Reconcile until cancelled."""
+        while True:
+            await self._settle_down()
+            await self._reconcile_until_done()
+            try:
+                await asyncio.wait_for(self._changed.wait(), self._settings.interval)
+            except TimeoutError:
+                log.debug("full resync")
+
+    async def _settle_down(self) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + PATIENCE
+        while loop.time() < until:
+            self._changed.clear()
+            try:
+                await asyncio.wait_for(self._changed.wait(), QUIET)
+            except TimeoutError:
+                return
+
+    async def _reconcile_until_done(self) -> None:
+        unavailable, conflict = FIRST_RETRY, _FIRST_CONFLICT_RETRY
+        while True:
+            try:
+                self._changed.clear()
+                await self.reconcile()
+                return
+            except Conflict as error:
+                log.info("another writer changed %s; planning again", error)
+                await self._sleep(conflict * random.uniform(0.5, 1))
+                conflict = min(conflict * 2, LAST_RETRY)
+            except (StoreUnavailable, Compacted):
+                await self._sleep(unavailable * random.uniform(0.5, 1))
+                unavailable = min(unavailable * 2, LAST_RETRY)
+
+    async def reconcile(self) -> None:
+        """Read everything, plan, and carry it out, once.
+
+        Raises:
+            Conflict, StoreUnavailable, Compacted: to be tried again.
+        """
+        statistics = self.statistics
+        statistics.last_reconcile = time.time()
+        observation = self._observe()
+        desired = [e for e in observation.endpoints if self._settings.domain_filter.holds(e.name)]
+        statistics.synced = {kind: kind not in observation.unsettled for kind in observation.kinds}
+        try:
+            outcome = await asyncio.to_thread(self._apply, desired, observation)
+        except Conflict:
+            statistics.conflicts += 1
+            raise
+        except (StoreUnavailable, Compacted) as error:
+            self._note_store(False, str(error))
+            self._note_rejections([*observation.rejections])
+            raise
+        self._note_store(True, "")
+        self._note_changes(outcome.plan)
+        self._note_rejections([*observation.rejections, *outcome.plan.rejections, *outcome.unreadable])
+        statistics.count_records(desired, outcome.current, self._registry.owner_id)
+        statistics.last_sync = time.time()
+
+    def _apply(self, desired: list[Endpoint], observation: Observation) -> Outcome:
+        inventory = self._registry.read()
+        current = [r for r in inventory.current() if self._settings.domain_filter.holds(r.name)]
+        planned = plan(
+            desired,
+            current,
+            self._registry.owner_id,
+            self._settings.policy,
+            settled=observation.settled,
+            pending=observation.pending,
+        )
+        if planned.changes and not self._settings.dry_run:
+            self._registry.commit(planned, inventory)
+        return Outcome(planned, current, inventory.rejections)
+
+    def _note_store(self, is_up: bool, reason: str) -> None:
+        statistics = self.statistics
+        if not is_up:
+            if statistics.is_store_up or not statistics.store_errors:
+                log.warning("etcd is unavailable (%s); retrying, nothing is written meanwhile", reason)
+            statistics.store_errors += 1
+        elif statistics.store_errors and not statistics.is_store_up:
+            log.info("etcd is available again")
+        statistics.is_store_up = is_up
+
+    def _note_changes(self, planned: Plan) -> None:
+        lines = diff(planned)
+        if self._settings.dry_run:
+            if lines != self._shown:
+                print("\n".join(lines) or "no changes", flush=True)
+            self._shown = lines
+            return
+        if not planned.changes:
+            self.statistics.no_op_runs += 1
+            return
+        self.statistics.changes.update(_operation(change) for change in planned.changes)
+        for line in lines[:_SHOWN_CHANGES]:
+            log.info("%s", line)
+        if len(lines) > _SHOWN_CHANGES:
+            log.info("… and %d more", len(lines) - _SHOWN_CHANGES)
+
+    def _note_rejections(self, rejections: list[Rejection]) -> None:
+        now = set(rejections)
+        for rejection in sorted(now - self._logged):
+            log.warning("%s", rejection)
+        self._logged = now
+        self.statistics.rejected = Counter(rejection.reason for rejection in now)
+
+
+def _operation(change: Change) -> str:
+    if change.after is None:
+        return "delete"
+    return "update" if change.before is not None and change.before.targets else "create"

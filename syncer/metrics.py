@@ -1,0 +1,80 @@
+"""What `/metrics` shows of the syncer, under ExternalDNS's names where it has the metric."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from syncer.endpoint import Endpoint
+from syncer.plan import Current
+
+
+@dataclass(slots=True)
+class Statistics:
+    """Plain numbers, kept by the controller and read at scrape."""
+
+    last_reconcile: float = 0.0
+    """Unix time of the last attempt."""
+    last_sync: float = 0.0
+    """Unix time of the last success."""
+    no_op_runs: int = 0
+    source_records: Mapping[str, int] = field(default_factory=dict)
+    """By type: what the sources ask for."""
+    registry_records: Mapping[str, int] = field(default_factory=dict)
+    """By type: what etcd holds of ours."""
+    verified_records: Mapping[str, int] = field(default_factory=dict)
+    """By type: what is in both."""
+    changes: Counter[str] = field(default_factory=Counter)
+    """By operation: create, update, delete."""
+    store_errors: int = 0
+    conflicts: int = 0
+    is_store_up: bool = False
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    """By reason: what is not published now."""
+    synced: Mapping[str, bool] = field(default_factory=dict)
+    """By kind of resource."""
+
+    def count_records(self, desired: Iterable[Endpoint], current: Iterable[Current], owner_id: str) -> None:
+        wanted = {(endpoint.name, endpoint.type) for endpoint in desired}
+        held = {(record.name, record.type) for record in current if record.owner_id == owner_id}
+        self.source_records = Counter(type_ for _, type_ in wanted)
+        self.registry_records = Counter(type_ for _, type_ in held)
+        self.verified_records = Counter(type_ for _, type_ in wanted & held)
+
+
+def collect(statistics: Statistics) -> Iterator[Metric]:
+    """Yield all metrics."""
+    s, prefix = statistics, "external_dns"
+    yield _gauge(f"{prefix}_controller_last_sync_timestamp_seconds", "Last success.", s.last_sync)
+    yield _gauge(f"{prefix}_controller_last_reconcile_timestamp_seconds", "Last attempt.", s.last_reconcile)
+    yield _counter(f"{prefix}_controller_no_op_runs", "Reconciles that changed nothing.", s.no_op_runs)
+    yield _gauges(f"{prefix}_controller_verified_records", "In the sources and in etcd.", s.verified_records)
+    yield _gauge(f"{prefix}_source_endpoints_total", "Asked for.", sum(s.source_records.values()))
+    yield _gauges(f"{prefix}_source_records", "Asked for.", s.source_records)
+    yield _gauge(f"{prefix}_registry_endpoints_total", "In etcd, ours.", sum(s.registry_records.values()))
+    yield _gauges(f"{prefix}_registry_records", "In etcd, ours.", s.registry_records)
+    yield _counter(f"{prefix}_registry_errors", "Failed calls of etcd.", s.store_errors)
+    yield _gauge("syncer_etcd_up", "Whether the last call of etcd succeeded.", s.is_store_up)
+    yield _counter("syncer_conflicts", "Transactions refused because another writer was first.", s.conflicts)
+    changes = CounterMetricFamily("syncer_changes", "Names and types changed.", labels=["operation"])
+    for operation in ("create", "update", "delete"):
+        changes.add_metric([operation], s.changes[operation])
+    yield changes
+    yield _gauges("syncer_rejected", "What is not published now.", s.rejected, "reason")
+    yield _gauges("syncer_source_synced", "Whether all objects were seen.", s.synced, "kind")
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(name, text, value=value)
+
+
+def _gauges(name: str, text: str, values: Mapping[str, float], label: str = "record_type") -> Metric:
+    family = GaugeMetricFamily(name, text, labels=[label])
+    for key, value in sorted(values.items()):
+        family.add_metric([key.lower() if label == "record_type" else key], value)
+    return family
