@@ -1,0 +1,1 @@
+"""From the octets of a query to the octets of its response. Pure."""

@@ -1,0 +1,1 @@
+"""Where the data of zones comes from: etcd, and the configuration."""

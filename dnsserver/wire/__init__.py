@@ -1,0 +1,1 @@
+"""DNS octets: names, rdata, messages. Knows RFCs and nothing of zones. Pure."""

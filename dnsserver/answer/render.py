@@ -1,0 +1,156 @@
+"""Sections to octets, with name compression and within a size limit."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from dnsserver.answer.lookup import Answer, Section
+from dnsserver.wire import const
+from dnsserver.wire.name import Name
+from dnsserver.wire.rdata import NAMES_IN_RDATA
+from dnsserver.zone.rrset import RRset
+
+MAX_ROTATIONS: Final = 8
+"""Orders in which the addresses of an RRset are given out, one response after the other (RFC 1794)."""
+
+MAX_POINTER: Final = 0x3FFF
+"""The farthest offset a compression pointer can name (RFC 1035 §4.1.4)."""
+
+Heads = tuple[bytes, bytes, bytes, bytes]
+
+
+class Compiled(NamedTuple):
+    """A response less what each query brings: `id + heads[kind] + question + body + OPT`."""
+
+    heads: Heads
+    """Octets 2..12 of the message, by kind: bit 0 = RD was set, bit 1 = an OPT record follows."""
+    bodies: tuple[bytes, ...]
+    """The sections after the question, in the orders to give out."""
+    slot: int
+    """Where to count it."""
+
+
+@lru_cache(maxsize=4096)
+def heads(rcode: int, flags: int, answers: int, authorities: int, additionals: int) -> Heads:
+    """Return the header without its id for each kind of query. `flags`: AA and TC."""
+
+    def head(kind: int) -> bytes:
+        numbers = (
+            const.QR | flags | (const.RD if kind & 1 else 0) | rcode & 15,
+            1,
+            answers,
+            authorities,
+            additionals + (kind >> 1),
+        )
+        return b"".join(number.to_bytes(2, "big") for number in numbers)
+
+    return head(0), head(1), head(2), head(3)
+
+
+def compiled(answer: Answer, qname: Name, qname_octets: int, slot: int) -> Compiled:
+    """Compile an answer for a question whose name is `qname_octets` long and ends in `qname`.
+
+    Only what is known of the question's name is pointed to, so with a `qname` that is shorter the result
+    serves every name of that length below it, and of an answer synthesised from a wildcard every name
+    that the wildcard answers: there the first owner is the question's name, and no other is.
+    """
+    sections = (answer.answer, answer.authority, answer.additional)
+    flags = const.AA if answer.authoritative else 0
+    known = {} if answer.source else _offsets(qname, 12 + qname_octets - len(qname))
+    bodies = tuple(
+        _body((rotated, *sections[1:]), qname, qname_octets, known) for rotated in _rotations(answer.answer)
+    )
+    counts = (sum(len(rrset.rdatas) for _, rrset in section) for section in sections)
+    return Compiled(heads(answer.rcode, flags, *counts), bodies, slot)
+
+
+def _offsets(name: Name, start: int) -> dict[bytes, int]:
+    """Return where each suffix of a name that stands at `start` begins."""
+    offsets, at = {}, 0
+    while name[at]:
+        offsets[name[at:]] = start + at
+        at += name[at] + 1
+    return offsets
+
+
+def _rotations(section: Section) -> Iterator[Section]:
+    """Yield a section with the addresses at its end in each order that is given out."""
+    last = section[-1] if section else None
+    if last is None or last[1].type not in (const.A, const.AAAA) or len(last[1].rdatas) == 1:
+        yield section
+        return
+    owner, rrset = last
+    for turn in range(min(len(rrset.rdatas), MAX_ROTATIONS)):
+        rdatas = rrset.rdatas[turn:] + rrset.rdatas[:turn]
+        yield (*section[:-1], (owner, rrset._replace(rdatas=rdatas)))
+
+
+def _body(sections: tuple[Section, ...], qname: Name, qname_octets: int, known: dict[bytes, int]) -> bytes:
+    out = bytearray()
+    start = 12 + qname_octets + 4
+    offsets = dict(known)
+    first = True
+    for section in sections:
+        for owner, rrset in section:
+            # Of a synthesised answer only the first owner is the question's name.
+            asked = owner == qname and len(qname) == qname_octets if known else first
+            _write(out, start, None if asked else owner, rrset, offsets)
+            first = False
+    return bytes(out)
+
+
+def _write(out: bytearray, start: int, owner: Name | None, rrset: RRset, offsets: dict[bytes, int]) -> None:
+    fixed = rrset.type.to_bytes(2, "big") + b"\0\1" + rrset.ttl.to_bytes(4, "big")
+    names = NAMES_IN_RDATA.get(rrset.type)
+    for rdata in rrset.rdatas:
+        if owner is None:
+            out += b"\xc0\x0c"
+        else:
+            _write_name(out, start, owner, offsets)
+        out += fixed
+        if names is None:
+            out += len(rdata).to_bytes(2, "big") + rdata
+            continue
+        length_at = len(out)
+        out += b"\0\0"
+        at, count = names
+        out += rdata[:at]
+        for _ in range(count):
+            at = _write_name(out, start, rdata, offsets, at)
+        out += rdata[at:]
+        out[length_at : length_at + 2] = (len(out) - length_at - 2).to_bytes(2, "big")
+
+
+def _write_name(out: bytearray, start: int, octets: bytes, offsets: dict[bytes, int], at: int = 0) -> int:
+    """Write the name at `at`, compressed; return the offset past it in `octets`."""
+    end = at
+    while octets[end]:
+        end += octets[end] + 1
+    end += 1
+    while octets[at]:
+        suffix = octets[at:end]
+        pointer = offsets.get(suffix)
+        if pointer is not None:
+            out += (0xC000 | pointer).to_bytes(2, "big")
+            return end
+        if start + len(out) <= MAX_POINTER:
+            offsets[suffix] = start + len(out)
+        step = octets[at] + 1
+        out += octets[at : at + step]
+        at += step
+    out += b"\0"
+    return end
+
+
+OPT: Final = b"\0\0\x29" + const.UDP_PAYLOAD.to_bytes(2, "big") + b"\0\0\0\0\0\0"
+OPT_DO: Final = OPT[:7] + b"\x80" + OPT[8:]
+"""The OPT records of nearly all responses; DO is copied from the query (RFC 3225 §3)."""
+
+
+def opt(rcode: int, dnssec_ok: bool, options: tuple[tuple[int, bytes], ...] = ()) -> bytes:
+    """Return an OPT record with the upper bits of `rcode` (RFC 6891 §6.1.3)."""
+    record = OPT_DO if dnssec_ok else OPT
+    data = b"".join(
+        code.to_bytes(2, "big") + len(value).to_bytes(2, "big") + value for code, value in options
+    )
+    return record[:5] + bytes((rcode >> 4,)) + record[6:9] + len(data).to_bytes(2, "big") + data

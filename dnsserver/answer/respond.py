@@ -1,0 +1,281 @@
+"""One datagram or TCP message in, the octets of its response out, or None.
+
+There are two ways through. `slow` is the definition: it parses, looks up and renders. `respond` is the
+way most queries go: nothing but slices and dict lookups in what `slow` compiled before. Their law is
+`respond(query) == slow(query)`, order of addresses aside; when in doubt `respond` calls `slow`.
+
+Why a hit needs no check of the name: `query[12:end].lower()` equals a stored name only if its labels do,
+and a stored name is whole and ends where its root label does.
+"""
+
+from collections.abc import Callable
+from typing import Final, Literal
+
+from dnsserver.answer import render
+from dnsserver.answer.lookup import Answer, lookup
+from dnsserver.answer.render import OPT, OPT_DO, Compiled
+from dnsserver.wire import const
+from dnsserver.wire.message import Edns, Header, Question, edns_of, header_of, question_of
+from dnsserver.wire.name import FormatError, Name, to_text
+from dnsserver.zone.table import Node, ZoneTable
+
+Respond = Callable[[bytes], bytes | None]
+Transport = Literal["udp", "tcp"]
+
+EDNS_NSID: Final = 3
+EDNS_KEEPALIVE: Final = 11
+EDNS_EDE: Final = 15
+
+_PLAIN: Final = {
+    (rd << 8 | ad << 5 | cd << 4).to_bytes(2, "big") + b"\0\1\0\0\0\0\0" + bytes((opt,)): rd | opt << 1
+    for rd in (0, 1)
+    for ad in (0, 1)
+    for cd in (0, 1)
+    for opt in (0, 1)
+}
+"""Octets 2..12 of an ordinary query (one question, at most one more record) → kind, as in render.Heads.
+
+AD and CD are ignored and not echoed (RFC 4035 §3.1.6)."""
+
+_META: Final = frozenset({const.OPT, 249, const.TSIG, const.IXFR, const.AXFR, 253, 254, const.ANY})
+
+_ORDINARY: Final = frozenset(kind.to_bytes(2, "big") + b"\0\1" for kind in range(1, 300) if kind not in _META)
+"""Type and class, in wire form, for which a node that has none of it answers NODATA."""
+
+_COMPLETE: Final = b"complete"
+"""A key of Node.answers, longer than any question's: every type of the node is compiled, so what is not
+there is NODATA."""
+
+
+class Tally:
+    """Counters on the query path: one list slot per zone and rcode, added up at scrape."""
+
+    def __init__(self) -> None:
+        self.slots: dict[tuple[str, int], int] = {}
+        """(zone apex, or "" outside all zones; rcode) → slot."""
+        self.responses: dict[Transport, list[int]] = {"udp": [], "tcp": []}
+        self.truncated = 0
+        self.dropped = 0
+        """Messages without a response: responses, or under 12 octets."""
+        self.faults = 0
+        """Queries answered with SERVFAIL because of a fault of ours."""
+
+    def slot(self, zone: str, rcode: int) -> int:
+        """Return the slot, making it if it is new."""
+        found = self.slots.setdefault((zone, rcode), len(self.slots))
+        for counts in self.responses.values():
+            counts.extend([0] * (found + 1 - len(counts)))
+        return found
+
+
+class Responder:
+    """Answers the messages of one transport from the table."""
+
+    def __init__(
+        self,
+        table: ZoneTable,
+        tally: Tally,
+        transport: Transport,
+        on_fault: Callable[[Exception], None],
+    ) -> None:
+        self._table = table
+        self._tally = tally
+        self._counts = tally.responses[transport]
+        self._udp = transport == "udp"
+        self._on_fault = on_fault
+        self._turn = 0
+        self.respond: Final[Respond] = self._fast_path()
+
+    def _fast_path(self) -> Respond:
+        find_node: Callable[[bytes], Node | None] = self._table.nodes.get  # type: ignore[assignment]
+        find_plain, ordinary, join = _PLAIN.get, _ORDINARY, b"".join
+        counts, slow, udp = self._counts, self.slow, self._udp
+        turn = 0
+
+        def respond(query: bytes) -> bytes | None:
+            nonlocal turn
+            kind = find_plain(query[2:12])
+            if kind is None:
+                return slow(query)
+            end = query.find(0, 12) + 1
+            after = end + 4
+            asked = query[end:after]
+            name = query[12:end].lower()
+            node = find_node(name)
+            if node is None:
+                answer = absent(name, asked)
+            else:
+                answer = node.answers.get(asked)
+                if answer is None and _COMPLETE in node.answers and asked in ordinary:
+                    answer = node.zone.negative.get((const.NOERROR, len(name)))
+            if answer is None:
+                return slow(query)
+            limit, tail = (const.UDP_MINIMUM if udp else const.TCP_MAXIMUM), b""
+            if kind > 1:
+                extra = query[after:]
+                # One OPT of version 0 that fills the rest, without options that ask for something.
+                if extra[:3] != b"\0\0\x29" or len(extra) < 11 or extra[6]:
+                    return slow(query)
+                length = extra[9] << 8 | extra[10]
+                if len(extra) != 11 + length or (length and not _ignorable(extra)):
+                    return slow(query)
+                if udp:
+                    limit = min(max(extra[3] << 8 | extra[4], limit), const.UDP_PAYLOAD)
+                tail = OPT_DO if extra[7] & 0x80 else OPT
+            head, bodies, slot = answer
+            if len(bodies) == 1:
+                body = bodies[0]
+            else:
+                turn += 1
+                body = bodies[turn % len(bodies)]
+            if len(body) + len(tail) + after > limit:
+                return slow(query)
+            counts[slot] += 1
+            return join((query[:2], head[kind], query[12:after], body, tail))
+
+        def absent(name: bytes, asked: bytes) -> Compiled | None:
+            """What to say of a name without a node: its wildcard's answer, NXDOMAIN, or None for `slow`."""
+            at, octets = 0, len(name)
+            if octets > 255 or asked not in ordinary:
+                return None
+            while at < octets:
+                if not 0 < (step := name[at]) < 64:
+                    return None
+                at += step + 1
+                node = find_node(name[at:])
+                if node is None:
+                    continue
+                zone = node.zone
+                if zone.cuts or not zone.synced:
+                    return None
+                wildcard = find_node(b"\1*" + name[at:])
+                if wildcard is None:
+                    return zone.negative.get((const.NXDOMAIN, octets))
+                found = wildcard.answers.get(asked)
+                if found is None and _COMPLETE in wildcard.answers:
+                    return zone.negative.get((const.NOERROR, octets))
+                return found
+            return None
+
+        return respond
+
+    def slow(self, query: bytes) -> bytes | None:
+        """Answer any octets. Total: a fault of ours is a SERVFAIL."""
+        try:
+            return self._slow(query)
+        except Exception as error:
+            self._tally.faults += 1
+            self._on_fault(error)
+            return self._bare(query, const.SERVFAIL)
+
+    def _slow(self, query: bytes) -> bytes | None:
+        header = header_of(query)
+        if header is None:
+            self._tally.dropped += 1
+            return None
+        if header.opcode != const.QUERY:
+            return self._bare(query, const.NOTIMP)
+        if header.qdcount != 1:
+            return self._bare(query, const.FORMERR)
+        try:
+            question = question_of(query)
+        except FormatError:
+            return self._bare(query, const.FORMERR)
+        try:
+            edns = edns_of(query, header, question.end)
+        except FormatError:
+            return self._render(query, header, question, None, Answer(const.FORMERR))
+        return self._render(query, header, question, edns, self._answer(question, edns))
+
+    def _answer(self, question: Question, edns: Edns | None) -> Answer:
+        if edns and edns.version:
+            return Answer(const.BADVERS)
+        if question.cls != const.IN or question.type in (const.AXFR, const.IXFR):
+            return Answer(const.REFUSED)
+        answer = lookup(self._table, question.name, question.type)
+        self._compile(question, answer)
+        return answer
+
+    def _render(
+        self, query: bytes, header: Header, question: Question, edns: Edns | None, answer: Answer
+    ) -> bytes:
+        kind = (1 if header.flags & const.RD else 0) | (2 if edns else 0)
+        limit, tail = const.UDP_MINIMUM if self._udp else const.TCP_MAXIMUM, b""
+        if edns:
+            if self._udp:
+                limit = min(max(edns.payload, limit), const.UDP_PAYLOAD)
+            options = () if answer.error is None else ((EDNS_EDE, answer.error.to_bytes(2, "big")),)
+            tail = render.opt(answer.rcode, edns.dnssec_ok, options)
+        slot = self._slot(answer)
+        self._counts[slot] += 1
+        echoed = query[12 : question.end]
+        for attempt in (answer, answer._replace(additional=())):
+            head, bodies, _ = render.compiled(attempt, question.name, len(question.name), slot)
+            self._turn += 1
+            body = bodies[self._turn % len(bodies)]
+            if question.end + len(body) + len(tail) <= limit:
+                return query[:2] + head[kind] + echoed + body + tail
+        self._tally.truncated += 1
+        flags = const.TC | (const.AA if answer.authoritative else 0)
+        return query[:2] + render.heads(answer.rcode, flags, 0, 0, 0)[kind] + echoed + tail
+
+    def _bare(self, query: bytes, rcode: int) -> bytes | None:
+        """Return a header without question: for what has none that can be read."""
+        if len(query) < 12:
+            return None
+        self._counts[self._tally.slot("", rcode)] += 1
+        flags = const.QR | (query[2] << 8 & 0x7900) | rcode  # the opcode and RD come back (RFC 1035 §4.1.1)
+        return query[:2] + flags.to_bytes(2, "big") + b"\0\0\0\0\0\0\0\0"
+
+    def _slot(self, answer: Answer) -> int:
+        return self._tally.slot(_zone_label(answer), answer.rcode)
+
+    def _compile(self, question: Question, answer: Answer) -> None:
+        """Keep what the next query of this kind needs, for names that exist and for denials."""
+        zone = answer.zone
+        if zone is None or not zone.synced or question.type in _META:
+            return
+        if not answer.answer and answer.authoritative:
+            octets = len(question.name)
+            zone.negative[answer.rcode, octets] = render.compiled(
+                answer._replace(source=None), zone.apex, octets, self._slot(answer)
+            )
+        source = answer.source or question.name
+        node = self._table.nodes.get(source)
+        if node is None or zone.cut_above(source):
+            return
+        rrsets = self._table.rrsets(source, node)
+        if const.CNAME in rrsets:
+            # Any type is answered at an alias; only those with a mnemonic may take memory.
+            if question.type in const.TYPE_NAMES:
+                self._keep(node, source, (question.type,))
+        elif _COMPLETE not in node.answers:
+            self._keep(node, source, (*rrsets,))
+            node.answers[_COMPLETE] = True
+
+    def _keep(self, node: Node, source: Name, kinds: tuple[int, ...]) -> None:
+        kept = dict(node.answers)
+        for kind in kinds:
+            answer = lookup(self._table, source, kind)
+            if source.startswith(b"\1*"):
+                answer = answer._replace(source=source)
+            entry = render.compiled(answer, source, len(source), self._slot(answer))
+            kept[kind.to_bytes(2, "big") + b"\0\1"] = entry
+            if answer.depends:
+                self._table.dependents.append(node)
+        node.answers = kept
+
+
+def _zone_label(answer: Answer) -> str:
+    return to_text(answer.zone.apex) if answer.zone else ""
+
+
+def _ignorable(opt: bytes) -> bool:
+    """Say whether the options of an OPT record are whole and need no answer."""
+    at, end = 11, len(opt)
+    while at + 4 <= end:
+        code = opt[at] << 8 | opt[at + 1]
+        if code in (EDNS_NSID, EDNS_KEEPALIVE):
+            return False
+        at += 4 + (opt[at + 2] << 8 | opt[at + 3])
+    return at == end

@@ -1,0 +1,6 @@
+"""The zone YAML: read strictly, checked whole, every fault told at once with file, line and remedy."""
+
+from dnsserver.config.load import ConfigError, Override, load
+from dnsserver.config.models import Config
+
+__all__ = ["Config", "ConfigError", "Override", "load"]

@@ -1,0 +1,161 @@
+"""recvmmsg and sendmmsg through ctypes: up to BATCH datagrams a system call, each way.
+
+All structures are made once. Per datagram Python touches nothing but its octets: lengths and flags of a
+whole batch are copied by strided memoryviews. Receive slot k lends its address and its control data to
+send slot k, so a reply goes to who asked, from the address that was asked (RFC 2181 §4.1).
+"""
+
+import ctypes
+import errno
+import socket
+import sys
+from array import array
+from collections.abc import Callable
+from typing import Any, Final, Literal
+
+BATCH: Final = 64
+SLOT: Final = 4096
+"""Octets of a datagram in either direction; a longer query is cut, and so malformed."""
+ROUNDS: Final = 8
+"""Batches before other sockets get their turn."""
+
+_NAME: Final = 28  # sockaddr_in6, the largest
+_CONTROL: Final = 64  # one pktinfo control message of either family, aligned
+_HEADER: Final = 16  # of a control message
+
+
+class _Vector(ctypes.Structure):
+    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
+
+
+class _MsgHdr(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_void_p),
+        ("namelen", ctypes.c_uint32),
+        ("iov", ctypes.POINTER(_Vector)),
+        ("iovlen", ctypes.c_size_t),
+        ("control", ctypes.c_void_p),
+        ("controllen", ctypes.c_size_t),
+        ("flags", ctypes.c_int),
+    )
+
+
+class _Message(ctypes.Structure):  # struct mmsghdr
+    _fields_ = (("header", _MsgHdr), ("octets", ctypes.c_uint))
+
+
+def _system_calls() -> tuple[Any, Any] | None:
+    if not sys.platform.startswith("linux") or ctypes.sizeof(ctypes.c_void_p) != 8:
+        return None
+    try:
+        # PyDLL keeps the interpreter during the call, which never blocks: given away to a thread that
+        # decodes, it would come back a switch interval later.
+        libc = ctypes.PyDLL(None, use_errno=True)
+        receive, send = libc.recvmmsg, libc.sendmmsg
+    except (OSError, AttributeError):
+        return None
+    receive.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p]
+    send.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int]
+    return receive, send
+
+
+_CALLS: Final = _system_calls()
+
+AVAILABLE: Final = _CALLS is not None
+
+
+def _address(buffer: bytearray) -> int:
+    return ctypes.addressof((ctypes.c_char * len(buffer)).from_buffer(buffer))
+
+
+def _column(messages: Any, field: Any, code: Literal["I", "L"]) -> "memoryview[int]":
+    """Return a field of all messages as one strided view."""
+    size = ctypes.sizeof(_Message)
+    octets = memoryview((ctypes.c_char * ctypes.sizeof(messages)).from_buffer(messages)).cast("B")
+    width = array(code).itemsize
+    return octets.cast(code)[field.offset // width :: size // width]
+
+
+class Batch:
+    """The buffers of one socket. `ready` is called when the socket is readable."""
+
+    def __init__(self, sock: socket.socket, respond: Callable[[bytes], bytes | None]) -> None:
+        assert _CALLS
+        self._receive, self._send = _CALLS
+        self._fd = sock.fileno()
+        self._respond = respond
+        self.send_errors = 0
+        """Replies that the kernel did not take."""
+        self._inbox, self._outbox = bytearray(BATCH * SLOT), bytearray(BATCH * SLOT)
+        self._names, self._controls = bytearray(BATCH * _NAME), bytearray(BATCH * _CONTROL)
+        self._incoming, self._vectors_in = self._messages(self._inbox)
+        self._outgoing, self._vectors_out = self._messages(self._outbox)
+        self._in_octets = _column(self._incoming, _Message.octets, "I")
+        self._in_namelen = _column(self._incoming, _MsgHdr.namelen, "I")
+        self._in_controllen = _column(self._incoming, _MsgHdr.controllen, "L")
+        self._out_namelen = _column(self._outgoing, _MsgHdr.namelen, "I")
+        self._out_controllen = _column(self._outgoing, _MsgHdr.controllen, "L")
+        vectors = (ctypes.c_char * ctypes.sizeof(self._vectors_out)).from_buffer(self._vectors_out)
+        self._out_octets = memoryview(vectors).cast("B").cast("L")[1::2]
+        # The interface in in_pktinfo (first field) or in6_pktinfo (after the address).
+        at = _HEADER if sock.family == socket.AF_INET else _HEADER + 16
+        self._interface = memoryview(self._controls).cast("I")[at // 4 :: _CONTROL // 4]
+        self._no_interface = memoryview(array("I", [0] * BATCH))
+        self._full_name = memoryview(array("I", [_NAME] * BATCH))
+        self._full_control = memoryview(array("L", [_CONTROL] * BATCH))
+
+    def _messages(self, boxes: bytearray) -> tuple[Any, Any]:
+        messages, vectors = (_Message * BATCH)(), (_Vector * BATCH)()
+        box, name, control = _address(boxes), _address(self._names), _address(self._controls)
+        for k in range(BATCH):
+            vectors[k].base, vectors[k].length = box + k * SLOT, SLOT
+            message = messages[k].header
+            message.name, message.namelen = name + k * _NAME, _NAME
+            message.iov, message.iovlen = ctypes.pointer(vectors[k]), 1
+            message.control, message.controllen = control + k * _CONTROL, _CONTROL
+        return messages, vectors
+
+    def ready(self) -> None:
+        """Answer what has arrived, at most ROUNDS batches."""
+        receive, respond, fd = self._receive, self._respond, self._fd
+        incoming = ctypes.addressof(self._incoming)
+        inbox, outbox, out_octets = memoryview(self._inbox), self._outbox, self._out_octets
+        for _ in range(ROUNDS):
+            count = receive(fd, incoming, BATCH, 0, None)
+            if count <= 0:
+                return
+            self._out_namelen[:count] = self._in_namelen[:count]
+            self._out_controllen[:count] = self._in_controllen[:count]
+            self._in_namelen[:count] = self._full_name[:count]  # the kernel wrote what it used
+            self._in_controllen[:count] = self._full_control[:count]
+            # An interface given back would be sent through whatever the routes say.
+            self._interface[:count] = self._no_interface[:count]
+            at = first = k = 0
+            for octets in self._in_octets[:count].tolist():
+                reply = respond(inbox[at : at + octets].tobytes())
+                if reply is None:
+                    self._flush(first, k)
+                    first = k + 1
+                else:
+                    outbox[at : at + len(reply)] = reply
+                    out_octets[k] = len(reply)
+                k += 1
+                at += SLOT
+            self._flush(first, k)
+            if count < BATCH:
+                return
+
+    def _flush(self, first: int, end: int) -> None:
+        """Send the replies in slots first..end."""
+        outgoing, size = ctypes.addressof(self._outgoing), ctypes.sizeof(_Message)
+        while first < end:
+            sent = self._send(self._fd, outgoing + first * size, end - first, 0)
+            if sent > 0:
+                first += sent
+                continue
+            if ctypes.get_errno() in (errno.EAGAIN, errno.ENOBUFS):
+                self.send_errors += end - first
+                return
+            if ctypes.get_errno() != errno.EINTR:
+                self.send_errors += 1
+                first += 1  # this one cannot be sent, as to port 0; the rest may

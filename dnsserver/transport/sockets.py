@@ -1,0 +1,98 @@
+"""Listening sockets, and in words why one cannot be had."""
+
+import errno
+import socket
+from typing import Final, NamedTuple
+
+RECEIVE_BUFFER: Final = 4 << 20
+"""Octets asked for, to sit out a pause of some milliseconds under load; the kernel may grant less."""
+
+BACKLOG: Final = 1024
+"""TCP connections waiting to be accepted."""
+
+
+class Address(NamedTuple):
+    host: str
+    """An IP address."""
+    port: int
+
+    @property
+    def family(self) -> socket.AddressFamily:
+        return socket.AF_INET6 if ":" in self.host else socket.AF_INET
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class ListenError(Exception):
+    """An address that cannot be listened on; the text says why and what to do."""
+
+
+class NoIPv6(ListenError):
+    """The kernel has no IPv6, or this address is not there."""
+
+
+def listen_udp(address: Address) -> socket.socket:
+    """Return a bound datagram socket, not blocking.
+
+    On a wildcard address it tells for each datagram which address it came to, so that the reply leaves
+    from there (RFC 2181 §4.1).
+
+    Raises:
+        ListenError: the address cannot be taken.
+    """
+    sock = _bound(address, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+    if address.host == "0.0.0.0" and hasattr(socket, "IP_PKTINFO"):
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_PKTINFO, 1)
+    elif address.host == "0.0.0.0":
+        sock.setsockopt(socket.IPPROTO_IP, 8, 1)  # Linux; Python names it from 3.14 on
+    elif address.host == "::":
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+    return sock
+
+
+def listen_tcp(address: Address) -> socket.socket:
+    """Return a listening stream socket, not blocking.
+
+    Raises:
+        ListenError: the address cannot be taken.
+    """
+    sock = _bound(address, socket.SOCK_STREAM)
+    sock.listen(BACKLOG)
+    return sock
+
+
+def _bound(address: Address, kind: socket.SocketKind) -> socket.socket:
+    transport = "udp" if kind == socket.SOCK_DGRAM else "tcp"
+    sock = None
+    try:
+        sock = socket.socket(address.family, kind)
+        if address.family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if kind == socket.SOCK_STREAM:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setblocking(False)
+        sock.bind(tuple(address))
+    except OSError as error:
+        if sock:
+            sock.close()
+        where = f"cannot listen on {address} ({transport})"
+        if error.errno == errno.EAFNOSUPPORT or (error.errno == errno.EADDRNOTAVAIL and address.host == "::"):
+            raise NoIPv6(f"{where}: this system has no IPv6") from None
+        raise ListenError(f"{where}: {_remedy(error, address)}") from None
+    return sock
+
+
+def _remedy(error: OSError, address: Address) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return "the port is taken; stop the program that has it, or listen on another with --listen"
+        case errno.EACCES | errno.EPERM:
+            return (
+                f"no permission for port {address.port}; listen above 1023 with --listen, or run privileged"
+            )
+        case errno.EADDRNOTAVAIL:
+            return "this machine does not have the address"
+        case _:
+            return error.strerror or str(error)

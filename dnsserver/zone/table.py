@@ -1,0 +1,220 @@
+"""All names of all zones in one dict: the qname's octets find the node, or the node above it.
+
+A node stands for every name that exists: one that has data, and every empty non-terminal between it
+and its apex (RFC 4592 §2.2.2). Nodes come and go with the records; nothing is copied.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Final, NamedTuple
+
+from dnsserver.skydns.key import Key
+from dnsserver.skydns.record import Record
+from dnsserver.wire.name import Name, ancestors, labels_of, parent
+from dnsserver.zone.rrset import NONE, RRsets
+from dnsserver.zone.zone import Stored, Zone
+
+MAX_DESCENDANTS: Final = 4096
+"""Records below a name that answer for it under SkyDNS lookup. More A records do not fit any message."""
+
+_UNCOMPILED: Final[dict[bytes, Any]] = {}
+"""The `answers` of a node for which nothing has been compiled; shared, and never written."""
+
+
+class Node:
+    """A name that exists. It does not know its name: the table does."""
+
+    __slots__ = ("answers", "children", "records", "speakers", "zone")
+
+    def __init__(self, zone: Zone) -> None:
+        self.zone = zone
+        self.records: list[Stored] = []
+        """Owned by this name, in key order."""
+        self.children = 0
+        """How many nodes are right below."""
+        self.speakers: set[Name] | None = None
+        """Those right below that have, or lead to, records which may answer for this name."""
+        self.answers: dict[bytes, Any] = _UNCOMPILED
+        """Type and class in wire form → what the layer above compiled; emptied when the data changes."""
+
+
+class Change(NamedTuple):
+    """A key's new state: the record and the name that owns it, or None for both."""
+
+    key: Key
+    labels: tuple[bytes, ...]
+    """The key's labels, leftmost first: where an old record of the key is found."""
+    name: Name | None
+    record: Record | None
+
+
+class ZoneTable:
+    """The zones served and their nodes."""
+
+    def __init__(self, zones: Iterable[Zone]) -> None:
+        self.zones: Final = {zone.apex: zone for zone in zones}
+        self.nodes: Final[dict[Name, Node]] = {}
+        self.dependents: list[Node] = []
+        """Nodes with compiled answers that hold data of other names."""
+        for zone in self.zones.values():
+            self.nodes[zone.apex] = Node(zone)
+        for zone in self.zones.values():
+            for name in zone.static:
+                self._node(name, zone)
+
+    @property
+    def synced(self) -> bool:
+        return all(zone.synced for zone in self.zones.values())
+
+    def zone_of(self, name: Name) -> Zone | None:
+        """Return the zone that a name belongs to: the one with the longest apex at or above it."""
+        zones = self.zones
+        if name in zones:
+            return zones[name]
+        for above in ancestors(name):
+            if above in zones:
+                return zones[above]
+        return None
+
+    def encloser(self, name: Name) -> tuple[Name, Node] | None:
+        """Return the closest encloser of a name without a node (RFC 4592 §3.3.1); None outside all zones."""
+        for above in ancestors(name):
+            if node := self.nodes.get(above):
+                return above, node
+        return None
+
+    def rrsets(self, name: Name, node: Node) -> RRsets:
+        """Return what is served at a node."""
+        zone = node.zone
+        if not zone.synced:
+            return zone.rrsets(name, ()) if name in zone.static or name == zone.apex else NONE
+        return zone.rrsets(name, self.answering(name, node))
+
+    def answering(self, name: Name, node: Node) -> Sequence[Stored]:
+        """Return the records that answer for a name, in key order: its own, or those below it that may."""
+        zone = node.zone
+        if node.records or not node.speakers or name in zone.static or name == zone.apex:
+            return node.records
+        return sorted(islice(self._below(node), MAX_DESCENDANTS))
+
+    def _below(self, node: Node) -> Iterator[Stored]:
+        for name in node.speakers or ():
+            child = self.nodes[name]
+            yield from (stored for stored in child.records if not stored.record.targetstrip)
+            yield from self._below(child)
+
+    def apply(self, changes: Iterable[Change], revision: int) -> int:
+        """Bring keys to a new state and return how many of them differ from before.
+
+        Changes to a state that is there already are none: applying the pages of a snapshot to a table
+        that has them moves no serial.
+        """
+        touched: set[Zone] = set()
+        count = 0
+        for change in changes:
+            zones = self._apply(change)
+            touched |= zones
+            count += bool(zones)
+        for zone in touched:
+            zone.changed(revision)
+        if touched:
+            self.forget_dependents()
+        return count
+
+    def retain(self, keys: set[Key], names: Iterable[Name]) -> list[Change]:
+        """Return the changes that remove, at `names`, every record whose key is not in `keys`."""
+        return [
+            Change(stored.key, labels_of(name), None, None)
+            for name in names
+            if (node := self.nodes.get(name))
+            for stored in node.records
+            if stored.key not in keys
+        ]
+
+    def mark_synced(self, revision: int) -> None:
+        """Note that a whole snapshot of `revision` has been applied: from now on absence is an answer."""
+        for zone in self.zones.values():
+            if not zone.synced:
+                zone.synced = True
+                zone.serial = revision & 0xFFFF_FFFF
+                zone.negative.clear()
+
+    def forget_dependents(self) -> None:
+        for node in self.dependents:
+            node.answers = _UNCOMPILED
+        self.dependents.clear()
+
+    def _apply(self, change: Change) -> set[Zone]:
+        key, labels, name, record = change
+        if name is None or record is None:
+            return self._remove(key, labels)
+        node = self.nodes.get(name)
+        new = Stored(key, record)
+        if node and _find(node.records, key) == new:
+            return set()
+        zones = self._remove(key, labels)
+        zone = self.zone_of(name)
+        if zone:
+            node = self._node(name, zone)
+            node.records.insert(_position(node.records, key), new)
+            self._forget(name, node, new)
+            zones.add(zone)
+        return zones
+
+    def _remove(self, key: Key, labels: Sequence[bytes]) -> set[Zone]:
+        # The record's targetstrip is not known from its key: it is at the key's name or above it.
+        name = Name(b"".join(bytes((len(label),)) + label for label in labels) + b"\0")
+        for owner in (name, *ancestors(name)):
+            node = self.nodes.get(owner)
+            if node and (stored := _find(node.records, key)):
+                node.records.remove(stored)
+                self._forget(owner, node, stored)
+                self._prune(owner, node)
+                return {node.zone}
+        return set()
+
+    def _node(self, name: Name, zone: Zone) -> Node:
+        node = self.nodes.get(name)
+        if node is None:
+            node = self.nodes[name] = Node(zone)
+            above = parent(name)
+            over = self._node(above, zone)
+            over.children += 1
+        return node
+
+    def _prune(self, name: Name, node: Node) -> None:
+        zone = node.zone
+        while not node.records and not node.children and name not in zone.static and name != zone.apex:
+            del self.nodes[name]
+            name = parent(name)
+            node = self.nodes[name]
+            node.children -= 1
+
+    def _forget(self, name: Name, node: Node, stored: Stored) -> None:
+        """Drop what was compiled of a record that came or went, and note which names it may answer for."""
+        node.answers = _UNCOMPILED
+        if stored.record.targetstrip or not node.zone.skydns_lookup:
+            return
+        while name != node.zone.apex:
+            speaks = bool(node.speakers) or any(not other.record.targetstrip for other in node.records)
+            # A wildcard stands for names that are not there, never for the one above it.
+            speaks = speaks and not name.startswith(b"\1*")
+            above = parent(name)
+            node = self.nodes[above]
+            node.answers = _UNCOMPILED
+            if speaks:
+                node.speakers = node.speakers or set()
+                node.speakers.add(name)
+            elif node.speakers:
+                node.speakers.discard(name)
+            name = above
+
+
+def _position(records: Sequence[Stored], key: Key) -> int:
+    return bisect_left(records, key, key=lambda stored: stored.key)
+
+
+def _find(records: Sequence[Stored], key: Key) -> Stored | None:
+    at = _position(records, key)
+    return records[at] if at < len(records) and records[at].key == key else None

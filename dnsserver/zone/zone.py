@@ -1,0 +1,111 @@
+"""A zone: its apex, its SOA, and what is fixed about it. The names in it are nodes of the table."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from dnsserver.skydns.key import Key
+from dnsserver.skydns.record import Record
+from dnsserver.wire import const
+from dnsserver.wire.name import Name, ancestors
+from dnsserver.zone.rrset import NONE, RRset, RRsets, merged, soa_rdata
+
+
+class Stored(NamedTuple):
+    """A record with the key it has in etcd."""
+
+    key: Key
+    record: Record
+
+
+RRsetsOf = Callable[[Sequence[Stored], int], RRsets]
+"""(records that answer one name, in key order; the TTL of those that set none) → its RRsets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Soa:
+    mname: Name
+    rname: Name
+    refresh: int = 7200
+    retry: int = 1800
+    expire: int = 86_400
+    minimum: int = 30
+    """Seconds a negative answer may be cached, at most (RFC 2308 §4)."""
+
+
+class Zone:
+    """One zone. `static` are the RRsets of the configuration, by name; the others come from etcd."""
+
+    def __init__(
+        self,
+        apex: Name,
+        soa: Soa,
+        *,
+        ttl: int,
+        static: Mapping[Name, RRsets],
+        rrsets_of: RRsetsOf,
+        skydns_lookup: bool = True,
+        synced: bool = True,
+        serial: int = 1,
+    ) -> None:
+        self.apex: Final = apex
+        self.soa: Final = soa
+        self.ttl: Final = ttl
+        self.static: Final = static
+        self.skydns_lookup: Final = skydns_lookup
+        """A record without targetstrip also answers for ancestors that own nothing."""
+        self.synced = synced
+        """False until the first snapshot: only static data may be answered."""
+        self.serial = serial
+        self.cuts: Final = frozenset(
+            name for name, rrsets in static.items() if const.NS in rrsets and name != apex
+        )
+        """Names where a delegation begins."""
+        self.negative: dict[tuple[int, int], Any] = {}
+        """What the layer above compiled of the SOA for negative answers; emptied when the SOA changes."""
+        self._rrsets_of = rrsets_of
+
+    def changed(self, serial: int) -> None:
+        """Note that the zone's data changed.
+
+        Its serial becomes `serial` (modulo 2^32), or one more than it was where that would not be an
+        increase (RFC 1982), as after a restored backup.
+        """
+        serial &= 0xFFFF_FFFF
+        if not 0 < (serial - self.serial) & 0xFFFF_FFFF < 2**31:
+            serial = self.serial + 1 & 0xFFFF_FFFF
+        self.serial = serial
+        self.negative.clear()
+
+    def soa_rrset(self) -> RRset:
+        soa = self.soa
+        rdata = soa_rdata(
+            soa.mname,
+            soa.rname,
+            self.serial,
+            refresh=soa.refresh,
+            retry=soa.retry,
+            expire=soa.expire,
+            minimum=soa.minimum,
+        )
+        return RRset(const.SOA, self.ttl, (rdata,))
+
+    def negative_soa(self) -> RRset:
+        """Return the SOA as it goes into the authority section of negative answers (RFC 2308 §3)."""
+        soa = self.soa_rrset()
+        return soa._replace(ttl=min(soa.ttl, self.soa.minimum))
+
+    def rrsets(self, name: Name, records: Sequence[Stored]) -> RRsets:
+        """Return what is served at `name`, for which `records` answer."""
+        static = self.static.get(name, NONE)
+        if name == self.apex:
+            fixed = {const.SOA: self.soa_rrset(), const.NS: RRset(const.NS, self.ttl, (self.soa.mname,))}
+            static = {**fixed, **static}
+        return merged(static, self._rrsets_of(records, self.ttl) if records else NONE)
+
+    def cut_above(self, name: Name) -> Name | None:
+        """Return the highest zone cut at or above `name`, which hides all below it."""
+        if not self.cuts:
+            return None
+        cuts = [above for above in (name, *ancestors(name)) if above in self.cuts]
+        return cuts[-1] if cuts else None
