@@ -17,7 +17,10 @@ from dnsserver.skydns.store import Compacted, Conflict, Store, StoreUnavailable
 from syncer.config import Config, load
 from syncer.controller import Controller, Settings
 from syncer.flags import ConfigError
+from syncer.kube.client import ClientError, connect
+from syncer.kube.informer import Informer
 from syncer.kube.manifests import ManifestCache, Manifests
+from syncer.kube.reflector import Reflector
 from syncer.metrics import collect
 from syncer.observation import World, observe, unseen
 from syncer.registry.registry import Registry
@@ -92,6 +95,8 @@ class _Program:
             stack.callback(self._store.close)
             if self._config.manifests is not None:
                 await self._open_manifests(self._config.manifests)
+            if self._config.sources != {"manifests"}:
+                await self._open_api(stack)
             if not self._config.once:
                 await self._listen(stack)
             async with asyncio.TaskGroup() as tasks:
@@ -120,6 +125,30 @@ class _Program:
         )
         await manifests.look()
         self._watches.append(manifests.run)
+
+    async def _open_api(self, stack: AsyncExitStack) -> None:
+        config, notify = self._config, self._controller.notify
+        try:
+            client = await connect(
+                kubeconfig=config.kubeconfig,
+                server=config.server,
+                in_cluster=config.in_cluster,
+                request_timeout=config.request_timeout,
+            )
+        except ClientError as error:
+            raise Fatal(str(error)) from None
+        stack.push_async_callback(client.close)
+        ingresses = services = nodes = None
+        if "ingress" in config.sources:
+            ingresses = Informer(read_ingress, notify)
+            self._watches.append(Reflector(client.ingresses(config.options.namespace), ingresses).run)
+        if "service" in config.sources:
+            services = Informer(read_service, notify)
+            self._watches.append(Reflector(client.services(config.options.namespace), services).run)
+            if not config.options.service_types or "NodePort" in config.options.service_types:
+                nodes = Informer(read_node, notify)
+                self._watches.append(Reflector(client.nodes(), nodes).run)
+        self._worlds.append(World(ingresses=ingresses, services=services, nodes=nodes))
 
     async def _listen(self, stack: AsyncExitStack) -> None:
         metrics = Metrics("syncer")

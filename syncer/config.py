@@ -31,6 +31,8 @@ class Config:
     """Path; empty: the environment's, or the Pod's service account."""
     server: str
     """URL of the API server; empty: the kubeconfig's."""
+    in_cluster: bool
+    """This is a Pod: Kubernetes says where its API is."""
     request_timeout: float
     """Seconds for a call to the Kubernetes API that is not a watch."""
     etcd: EtcdAddress
@@ -119,6 +121,7 @@ def _config(
         domain_filter=DomainFilter.of(arguments.domain_filter or (), arguments.exclude_domains or ()),
         kubeconfig=arguments.kubeconfig,
         server=arguments.server,
+        in_cluster="KUBERNETES_SERVICE_HOST" in environment,
         request_timeout=_seconds(arguments.request_timeout),
         etcd=_etcd_address(environment),
         prefix=prefix_of(arguments.coredns_prefix),

@@ -7,11 +7,10 @@ does and it looks like a key of ExternalDNS's or of a syncer's. Everything else 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 from dnsserver.skydns.key import Key, Labels, key_of, labels_of
 from dnsserver.skydns.record import Record, RecordError, decode, is_ownership
-from dnsserver.skydns.store import Entry
 from syncer.endpoint import RecordType, Rejection, address, target_order
 from syncer.plan import Current
 from syncer.registry.ownership import (
@@ -23,6 +22,19 @@ from syncer.registry.ownership import (
     parse_text,
     text_of,
 )
+
+
+class Entry(Protocol):
+    """A key as etcd has it."""
+
+    @property
+    def key(self) -> Key: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def revision(self) -> int: ...
+    @property
+    def lease(self) -> int: ...
 
 
 class Held(NamedTuple):

@@ -1,7 +1,7 @@
 """The records in etcd: read them all, and carry out a plan. Blocking."""
 
 from dnsserver.skydns.key import Key
-from dnsserver.skydns.store import Store
+from dnsserver.skydns.store import MAX_OPERATIONS, Store
 from syncer.plan import Plan
 from syncer.registry.inventory import Inventory, take_inventory
 from syncer.registry.transactions import transactions
@@ -29,5 +29,5 @@ class Registry:
             Conflict: a key has changed since it was read; transactions before that one are committed.
             StoreUnavailable: some transactions may be committed. In both cases read and plan again.
         """
-        for txn in transactions(planned, inventory):
+        for txn in transactions(planned, inventory, MAX_OPERATIONS):
             self._store.commit(puts=txn.puts, deletes=txn.deletes, expected=txn.expected)

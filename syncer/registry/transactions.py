@@ -12,7 +12,6 @@ from typing import Final
 
 from dnsserver.skydns.key import Key
 from dnsserver.skydns.record import Record, encode
-from dnsserver.skydns.store import MAX_OPERATIONS
 from syncer.endpoint import Endpoint, RecordType
 from syncer.plan import Change, Plan
 from syncer.registry.inventory import Held, Holding, Inventory, is_below, parent_of
@@ -34,8 +33,11 @@ class Transaction:
         self.expected |= other.expected
 
 
-def transactions(planned: Plan, inventory: Inventory, limit: int = MAX_OPERATIONS) -> Iterator[Transaction]:
-    """Yield the transactions that carry out a plan, in the order in which they must be committed."""
+def transactions(planned: Plan, inventory: Inventory, limit: int) -> Iterator[Transaction]:
+    """Yield the transactions that carry out a plan, in the order in which they must be committed.
+
+    None touches or depends on more than `limit` keys.
+    """
     packed = Transaction()
     for _, changes in groupby(planned.changes, key=lambda change: change.name):
         name = _Keys(inventory, limit)
