@@ -126,7 +126,7 @@ _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?|[-
 
 def _scalar(node: Any) -> Any:
     text = node.value
-    if node.style is not None:
+    if node.style:  # quoted or a block; the C loader has "" for plain
         return text
     if text in _CONSTANTS:
         return _CONSTANTS[text]

@@ -1,0 +1,39 @@
+# make run      the whole way on an embedded etcd: manifests → syncer → etcd → dnsserver on 127.0.0.1:1053
+# make test     lint, types, import contracts and the whole test suite
+# make install  the environment alone (.venv/)
+#
+# On a new machine: Python 3.11 or later with its venv module, and make (Debian: python3-venv, make).
+
+PYTHON ?= python3
+PORT ?= 1053
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: run test check install clean
+
+run: $(STAMP)
+	@PORT=$(PORT) $(BIN)/python -m tools.run
+
+test: check
+	$(BIN)/python -m pytest $(PYTEST)
+
+check: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml uv.lock
+	@$(PYTHON) -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo 'Python 3.11 or later with its venv module is needed (Debian: apt-get install python3-venv);' >&2; \
+	  echo 'name another interpreter with: make PYTHON=python3.12' >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip -q
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<0.14'
+	UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never $(BIN)/uv sync --frozen --inexact --all-extras --quiet
+	@touch $(STAMP)
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis .import_linter_cache
