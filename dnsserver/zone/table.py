@@ -118,6 +118,7 @@ class ZoneTable:
             count += bool(zones)
         for zone in touched:
             zone.changed(revision)
+            self.nodes[zone.apex].answers = _UNCOMPILED  # the SOA
         if touched:
             self.forget_dependents()
         return count

@@ -1,0 +1,186 @@
+"""The server and a real etcd: what it answers while etcd comes, goes, forgets and lies."""
+
+import json
+import subprocess
+import time
+
+import pytest
+
+from dnsserver.skydns.key import Key
+from dnsserver.skydns.store import EtcdAddress, Store
+from tests.programs import DnsServer, eventually
+from tools.embedded_etcd import EmbeddedEtcd, find_program, free_port
+
+PROBE_S = 20
+"""Seconds within which an etcd that stopped answering must be noticed: keepalive 10 + 5, back-off 5."""
+
+
+def put(store, prefix, **records):
+    """Write `name=host`, below k8s.local; None deletes."""
+    keys = {Key(f"{prefix}/local/k8s/{name}/x1".encode()): host for name, host in records.items()}
+    store.commit(
+        puts={
+            key: json.dumps({"host": host, "targetstrip": 1}).encode() for key, host in keys.items() if host
+        },
+        deletes=[key for key, host in keys.items() if not host],
+        expected={},
+    )
+
+
+@pytest.fixture
+def own_store(own_etcd):
+    opened = Store(EtcdAddress(endpoints=(own_etcd.endpoint,)))
+    yield opened
+    opened.close()
+
+
+def test_a_change_in_etcd_is_answered_within_a_second_over_udp_and_tcp(etcd, store, prefix, tmp_path):
+    with DnsServer(tmp_path, etcd=etcd.endpoint, prefix=prefix) as server:
+        server.wait_ready()
+        assert server.rcode("stilton.k8s.local") == "NXDOMAIN"
+        put(store, prefix, stilton="172.22.132.10")
+        eventually(lambda: server.data("stilton.k8s.local") == {"172.22.132.10"}, 1)
+        assert server.data("stilton.k8s.local", tcp=True) == {"172.22.132.10"}
+        put(store, prefix, stilton="172.22.132.11")
+        eventually(lambda: server.data("stilton.k8s.local") == {"172.22.132.11"}, 1)
+        put(store, prefix, stilton=None)
+        eventually(lambda: server.rcode("stilton.k8s.local") == "NXDOMAIN", 1)
+
+
+def test_the_serial_is_the_revision_of_the_last_change_in_the_zone(etcd, store, prefix, tmp_path):
+    with DnsServer(tmp_path, etcd=etcd.endpoint, prefix=prefix) as server:
+        server.wait_ready()
+        put(store, prefix, stilton="172.22.132.10")
+        eventually(lambda: server.data("stilton.k8s.local"), 1)
+        revision = store.head(Key(b"/")).revision
+        (soa,) = server.ask("k8s.local", "SOA").answer[0]
+        assert soa.serial == revision
+        put(store, f"{prefix}-elsewhere", stilton="172.22.132.10")
+        (soa,) = server.ask("k8s.local", "SOA").answer[0]
+        assert soa.serial == revision
+
+
+def test_many_names_of_several_pages_are_all_served(etcd, store, prefix, tmp_path):
+    for start in range(0, 4500, 100):
+        put(store, prefix, **{f"n{i}": f"10.0.{i // 256}.{i % 256}" for i in range(start, start + 100)})
+    with DnsServer(tmp_path, etcd=etcd.endpoint, prefix=prefix) as server:
+        server.wait_ready()
+        for i in (0, 1, 1999, 2000, 2001, 4499):
+            assert server.data(f"n{i}.k8s.local") == {f"10.0.{i // 256}.{i % 256}"}
+        assert server.metric("dnsserver_etcd_lists_total") == 1
+
+
+def test_without_etcd_static_names_are_answered_and_no_other_name_is_denied(tmp_path):
+    port = free_port()
+    with DnsServer(tmp_path, etcd=f"http://127.0.0.1:{port}") as server:
+        assert server.data("ns.dns.k8s.local") == {"127.0.0.1"}
+        for name, rdtype in (("x.k8s.local", "A"), ("ns.dns.k8s.local", "AAAA"), ("dns.k8s.local", "A")):
+            response = server.ask(name, rdtype)
+            assert response.rcode() == 2
+            assert [option.code for option in response.options] == [14]
+        assert server.page("/ready")[0] == 503
+        assert server.page("/health")[0] == 200
+        assert server.log().count("etcd lost") == 1
+        assert "Traceback" not in server.log()
+
+
+def test_what_was_known_is_answered_while_etcd_is_down_and_what_changed_after_it_is_back(
+    own_etcd, own_store, tmp_path
+):
+    with DnsServer(tmp_path, etcd=own_etcd.endpoint) as server:
+        put(own_store, "/skydns", stilton="10.0.0.1")
+        server.wait_ready()
+        eventually(lambda: server.data("stilton.k8s.local"), 1)
+        own_etcd.kill()
+        eventually(lambda: server.metric("dnsserver_etcd_connected") == 0, 5)
+        before = server.cpu_seconds()
+        began = time.monotonic()
+        while time.monotonic() - began < 3:
+            assert server.data("stilton.k8s.local") == {"10.0.0.1"}
+            assert server.rcode("x.k8s.local") == "NXDOMAIN"
+            time.sleep(0.05)
+        assert server.cpu_seconds() - before < 0.5
+        assert server.page("/ready")[0] == 200
+        own_etcd.start()
+        put(own_store, "/skydns", stilton="10.0.0.2")
+        eventually(lambda: server.data("stilton.k8s.local") == {"10.0.0.2"}, 10)
+        assert server.metric("dnsserver_etcd_lists_total") == 1
+        assert server.log().count("etcd lost") == 1
+
+
+def test_an_etcd_that_stops_answering_is_noticed_and_followed_again(own_etcd, own_store, tmp_path):
+    with DnsServer(tmp_path, etcd=own_etcd.endpoint) as server:
+        put(own_store, "/skydns", stilton="10.0.0.1")
+        server.wait_ready()
+        eventually(lambda: server.data("stilton.k8s.local"), 1)
+        own_etcd.pause()
+        eventually(lambda: server.metric("dnsserver_etcd_connected") == 0, PROBE_S)
+        assert server.data("stilton.k8s.local") == {"10.0.0.1"}
+        own_etcd.resume()
+        put(own_store, "/skydns", stilton="10.0.0.2")
+        eventually(lambda: server.data("stilton.k8s.local") == {"10.0.0.2"}, 10)
+
+
+def test_after_a_compaction_past_its_revision_it_lists_again_and_drops_what_is_gone(
+    own_etcd, own_store, tmp_path
+):
+    with DnsServer(tmp_path, etcd=own_etcd.endpoint) as server:
+        put(own_store, "/skydns", stilton="10.0.0.1", cheddar="10.0.0.2")
+        server.wait_ready()
+        eventually(lambda: server.data("cheddar.k8s.local"), 1)
+        server.process.send_signal(19)  # SIGSTOP: it misses what follows
+        put(own_store, "/skydns", stilton=None, brie="10.0.0.3")
+        for host in ("10.0.0.4", "10.0.0.5"):
+            put(own_store, "/skydns", cheddar=host)
+        revision = str(own_store.head(Key(b"/")).revision)
+        etcdctl(own_etcd, "compact", revision)
+        own_etcd.kill()
+        own_etcd.start()
+        server.process.send_signal(18)  # SIGCONT
+        eventually(lambda: server.data("cheddar.k8s.local") == {"10.0.0.5"}, 15)
+        assert server.data("brie.k8s.local") == {"10.0.0.3"}
+        assert server.rcode("stilton.k8s.local") == "NXDOMAIN"
+        assert server.metric("dnsserver_etcd_lists_total") == 2
+
+
+def test_an_etcd_that_went_back_in_time_is_listed_again(own_etcd, own_store, tmp_path):
+    with DnsServer(tmp_path, etcd=own_etcd.endpoint) as server:
+        for host in ("10.0.0.1", "10.0.0.2", "10.0.0.3"):
+            put(own_store, "/skydns", stilton=host)
+        server.wait_ready()
+        eventually(lambda: server.data("stilton.k8s.local") == {"10.0.0.3"}, 1)
+        (soa,) = server.ask("k8s.local", "SOA").answer[0]
+        own_etcd.kill()
+        own_etcd.wipe()
+        own_etcd.start()
+        put(own_store, "/skydns", stilton="10.0.0.9")
+        eventually(lambda: server.data("stilton.k8s.local") == {"10.0.0.9"}, 10)
+        (after,) = server.ask("k8s.local", "SOA").answer[0]
+        assert after.serial > soa.serial
+
+
+def test_a_poison_value_costs_its_own_name_only_and_is_named_once(etcd, store, prefix, tmp_path):
+    key = Key(f"{prefix}/local/k8s/poison/x1".encode())
+    with DnsServer(tmp_path, etcd=etcd.endpoint, prefix=prefix) as server:
+        put(store, prefix, stilton="10.0.0.1", poison="10.0.0.2")
+        eventually(lambda: server.data("poison.k8s.local"), 5)
+        for value in (b"{", b"[]", b'{"ttl":"300"}', b'{"host":"10.0.0.2","ttl":-1}', b"\xff", b"[" * 60_000):
+            store.commit(puts={key: value}, deletes=[], expected={})
+        eventually(lambda: server.rcode("poison.k8s.local") == "NXDOMAIN", 1)
+        assert server.data("stilton.k8s.local") == {"10.0.0.1"}
+        eventually(lambda: server.log().count("poison/x1 is skipped") == 6, 1)
+        assert server.log().count("poison/x1 is skipped: not UTF-8") == 1
+        assert server.metric("dnsserver_rejected_keys") == 1
+        put(store, prefix, poison="10.0.0.3")
+        eventually(lambda: server.data("poison.k8s.local") == {"10.0.0.3"}, 1)
+        assert server.metric("dnsserver_rejected_keys") == 0
+        assert "Traceback" not in server.log()
+
+
+def etcdctl(etcd: EmbeddedEtcd, *arguments: str) -> None:
+    subprocess.run(
+        [find_program("etcdctl"), f"--endpoints={etcd.endpoint}", *arguments],
+        check=True,
+        capture_output=True,
+        env={"ETCDCTL_API": "3"},
+    )

@@ -1,0 +1,146 @@
+"""The project's programs as processes, and what is asked of them over real sockets."""
+
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Self
+
+import dns.flags
+import dns.message
+import dns.query
+import dns.rcode
+import dns.rdatatype
+
+from tools.embedded_etcd import free_port
+
+START_TIMEOUT = 15.0
+
+
+def eventually(condition: Callable[[], object], within: float, what: str = "") -> float:
+    """Wait until `condition` holds and return how long it took, in seconds."""
+    began = time.monotonic()
+    while not condition():
+        if time.monotonic() - began > within:
+            raise AssertionError(f"not within {within} s: {what or condition}")
+        time.sleep(0.005)
+    return time.monotonic() - began
+
+
+class Program:
+    """`python -m MODULE` as a process; ended, and its log kept until then, by the `with` block."""
+
+    def __init__(self, module: str, *arguments: str, environment: dict[str, str] | None = None) -> None:
+        self._log = tempfile.NamedTemporaryFile(suffix=f".{module}.log")  # noqa: SIM115
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            env=environment,
+        )
+
+    def log(self) -> str:
+        return Path(self._log.name).read_text("utf-8", "replace")
+
+    def wait_for(self, text: str, within: float = START_TIMEOUT) -> None:
+        eventually(
+            lambda: text in self.log() or self.process.poll() is not None, within, f"{text!r}: {self.log()}"
+        )
+        assert text in self.log(), self.log()
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """End it and return its exit code."""
+        self.process.send_signal(signal.SIGCONT)
+        self.process.send_signal(how)
+        try:
+            return self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"did not stop: {self.log()}") from None
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time it has used, user and system."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / 100
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.stop()
+        self._log.close()
+
+
+ZONE = """\
+zones:
+  - name: k8s.local
+    records: [{name: ns.dns, type: A, data: 127.0.0.1}]
+"""
+
+
+class DnsServer(Program):
+    """A dnsserver on loopback, on ports of its own."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        zones: str = ZONE,
+        etcd: str = "",
+        prefix: str = "/skydns",
+        more: Sequence[str] = (),
+    ) -> None:
+        self.port, self._http = free_port(), free_port()
+        self.config = directory / f"zone-{self.port}.yaml"
+        store = f"etcd: {{endpoints: ['{etcd}'], prefix: {prefix}}}\n" if etcd else ""
+        self.config.write_text(
+            f"listen: ['127.0.0.1:{self.port}']\n"
+            + "".join(
+                f"{page}: {{listen: '127.0.0.1:{self._http}'}}\n" for page in ("metrics", "health", "ready")
+            )
+            + store
+            + zones
+        )
+        super().__init__("dnsserver", "--config", str(self.config), *more)
+        self.wait_for("serves")
+
+    def ask(
+        self, name: str, rdtype: str = "A", *, tcp: bool = False, timeout: float = 2.0
+    ) -> dns.message.Message:
+        query = dns.message.make_query(name, rdtype, use_edns=0)
+        send = dns.query.tcp if tcp else dns.query.udp
+        return send(query, "127.0.0.1", port=self.port, timeout=timeout)
+
+    def rcode(self, name: str, rdtype: str = "A", *, tcp: bool = False) -> str:
+        return dns.rcode.to_text(self.ask(name, rdtype, tcp=tcp).rcode())
+
+    def data(self, name: str, rdtype: str = "A", *, tcp: bool = False) -> set[str]:
+        """Return the data of the answer, in zone-file text; empty without an answer."""
+        wanted = dns.rdatatype.from_text(rdtype)
+        answer = self.ask(name, rdtype, tcp=tcp).answer
+        return {item.to_text() for rrset in answer if rrset.rdtype == wanted for item in rrset}
+
+    def page(self, path: str) -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._http}{path}", timeout=5) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def metric(self, name: str) -> float:
+        """Return the sum of a metric's samples; 0 if there is none."""
+        lines = self.page("/metrics")[1].splitlines()
+        return sum(
+            float(line.rpartition(" ")[2]) for line in lines if line.startswith((f"{name} ", f"{name}{{"))
+        )
+
+    def wait_ready(self, within: float = START_TIMEOUT) -> None:
+        eventually(lambda: self.page("/ready")[0] == 200, within, f"ready: {self.log()}")
