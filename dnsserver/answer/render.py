@@ -28,6 +28,12 @@ class Compiled(NamedTuple):
     """The sections after the question, in the orders to give out."""
     slot: int
     """Where to count it."""
+    cut: Heads | None
+    """The heads where it does not fit, then without a body; None if it might without additional data."""
+
+
+_ENDLESS: Final = bytes(const.TCP_MAXIMUM + 1)
+"""The body of an answer that fits no message, not rendered because nobody can get it."""
 
 
 @lru_cache(maxsize=4096)
@@ -54,14 +60,33 @@ def compiled(answer: Answer, qname: Name, qname_octets: int, slot: int) -> Compi
     serves every name of that length below it, and of an answer synthesised from a wildcard every name
     that the wildcard answers: there the first owner is the question's name, and no other is.
     """
-    sections = (answer.answer, answer.authority, answer.additional)
     flags = const.AA if answer.authoritative else 0
-    known = {} if answer.source else _offsets(qname, 12 + qname_octets - len(qname))
+    cut = None if answer.additional else heads(answer.rcode, flags | const.TC, 0, 0, 0)
+    sections = (answer.answer, answer.authority, answer.additional)
+    if _least(sections) > const.TCP_MAXIMUM:
+        return Compiled(heads(answer.rcode, flags, 0, 0, 0), (_ENDLESS,), slot, cut)
+    asked: Name | None
+    if answer.source:
+        # Its question may have any length: what the body holds has no place that could be pointed to.
+        start, known = MAX_POINTER + 1, {}
+        asked = answer.answer[0][0] if answer.answer else None
+    else:
+        start, known = 12 + qname_octets + 4, _offsets(qname, 12 + qname_octets - len(qname))
+        asked = qname if len(qname) == qname_octets else None
     bodies = tuple(
-        _body((rotated, *sections[1:]), qname, qname_octets, known) for rotated in _rotations(answer.answer)
+        _body((rotated, *sections[1:]), asked, start, known) for rotated in _rotations(answer.answer)
     )
     counts = (sum(len(rrset.rdatas) for _, rrset in section) for section in sections)
-    return Compiled(heads(answer.rcode, flags, *counts), bodies, slot)
+    return Compiled(heads(answer.rcode, flags, *counts), bodies, slot, cut)
+
+
+def _least(sections: tuple[Section, ...]) -> int:
+    """Return fewer octets than the sections take: names in rdata may shrink to two octets each."""
+    return sum(
+        12 * len(rrset.rdatas) + (0 if rrset.type in NAMES_IN_RDATA else sum(map(len, rrset.rdatas)))
+        for section in sections
+        for _, rrset in section
+    )
 
 
 def _offsets(name: Name, start: int) -> dict[bytes, int]:
@@ -85,17 +110,13 @@ def _rotations(section: Section) -> Iterator[Section]:
         yield (*section[:-1], (owner, rrset._replace(rdatas=rdatas)))
 
 
-def _body(sections: tuple[Section, ...], qname: Name, qname_octets: int, known: dict[bytes, int]) -> bytes:
+def _body(sections: tuple[Section, ...], asked: Name | None, start: int, known: dict[bytes, int]) -> bytes:
+    """Render sections that stand at `start`; the owner `asked` is the question's name."""
     out = bytearray()
-    start = 12 + qname_octets + 4
     offsets = dict(known)
-    first = True
     for section in sections:
         for owner, rrset in section:
-            # Of a synthesised answer only the first owner is the question's name.
-            asked = owner == qname and len(qname) == qname_octets if known else first
-            _write(out, start, None if asked else owner, rrset, offsets)
-            first = False
+            _write(out, start, None if owner == asked else owner, rrset, offsets)
     return bytes(out)
 
 

@@ -89,7 +89,7 @@ class Responder:
     def _fast_path(self) -> Respond:
         find_node: Callable[[bytes], Node | None] = self._table.nodes.get  # type: ignore[assignment]
         find_plain, ordinary, join = _PLAIN.get, _ORDINARY, b"".join
-        counts, slow, udp = self._counts, self.slow, self._udp
+        counts, slow, udp, tally = self._counts, self.slow, self._udp, self._tally
         turn = 0
 
         def respond(query: bytes) -> bytes | None:
@@ -122,14 +122,17 @@ class Responder:
                 if udp:
                     limit = min(max(extra[3] << 8 | extra[4], limit), const.UDP_PAYLOAD)
                 tail = OPT_DO if extra[7] & 0x80 else OPT
-            head, bodies, slot = answer
+            head, bodies, slot, cut = answer
             if len(bodies) == 1:
                 body = bodies[0]
             else:
                 turn += 1
                 body = bodies[turn % len(bodies)]
             if len(body) + len(tail) + after > limit:
-                return slow(query)
+                if cut is None:
+                    return slow(query)
+                head, body = cut, b""
+                tally.truncated += 1
             counts[slot] += 1
             return join((query[:2], head[kind], query[12:after], body, tail))
 
@@ -209,8 +212,10 @@ class Responder:
         slot = self._slot(answer)
         self._counts[slot] += 1
         echoed = query[12 : question.end]
-        for attempt in (answer, answer._replace(additional=())):
-            head, bodies, _ = render.compiled(attempt, question.name, len(question.name), slot)
+        # A referral without its glue would lead nowhere, so it is cut (RFC 9471 §3.1).
+        optional = answer.additional and not answer.authority
+        for attempt in (answer, answer._replace(additional=())) if optional else (answer,):
+            head, bodies, _, _ = render.compiled(attempt, question.name, len(question.name), slot)
             self._turn += 1
             body = bodies[self._turn % len(bodies)]
             if question.end + len(body) + len(tail) <= limit:
@@ -258,12 +263,20 @@ class Responder:
         for kind in kinds:
             answer = lookup(self._table, source, kind)
             if source.startswith(b"\1*"):
+                if not self._shared(answer, source):
+                    continue
                 answer = answer._replace(source=source)
             entry = render.compiled(answer, source, len(source), self._slot(answer))
             kept[kind.to_bytes(2, "big") + b"\0\1"] = entry
             if answer.depends:
                 self._table.dependents.append(node)
         node.answers = kept
+
+    def _shared(self, answer: Answer, wildcard: Name) -> bool:
+        """Say whether all names that a wildcard answers get this: its aliases never lead back to one."""
+        owners = {owner for owner, _ in answer.answer[1:]}
+        targets = {rdata for _, rrset in answer.answer if rrset.type == const.CNAME for rdata in rrset.rdatas}
+        return wildcard not in owners | targets and all(owner in self._table.nodes for owner in owners)
 
 
 def _zone_label(answer: Answer) -> str:
