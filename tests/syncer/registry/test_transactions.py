@@ -104,7 +104,9 @@ texts = st.sampled_from(
 def stored(draw):
     """A key that somebody wrote: ExternalDNS of some age, a person, a syncer, or a broken program."""
     path = draw(
-        st.sampled_from(["test/a", "test/A", "test/b", "test/a-a", "test/cname-a", "test", "a-test", "test/*"])
+        st.sampled_from(
+            ["test/a", "test/A", "test/b", "test/a-a", "test/cname-a", "test", "a-test", "test/*"]
+        )
     )
     label = draw(st.sampled_from(["", "/1a2b3c4d", "/00000001", "/x1", "/ffffffff"]))
     value = draw(
