@@ -6,13 +6,14 @@
 
 PYTHON ?= python3
 PORT ?= 1053
+MANIFESTS ?= config/examples
 BIN := .venv/bin
 STAMP := .venv/.installed
 
 .PHONY: run test check install clean
 
 run: $(STAMP)
-	@PORT=$(PORT) $(BIN)/python -m tools.run
+	@PORT=$(PORT) MANIFESTS=$(MANIFESTS) $(BIN)/python -m tools.run
 
 test: check
 	$(BIN)/python -m pytest $(PYTEST)

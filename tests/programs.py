@@ -86,31 +86,11 @@ zones:
 """
 
 
-class DnsServer(Program):
-    """A dnsserver on loopback, on ports of its own."""
+class Resolver:
+    """Asks a server on loopback."""
 
-    def __init__(
-        self,
-        directory: Path,
-        *,
-        zones: str = ZONE,
-        etcd: str = "",
-        prefix: str = "/skydns",
-        more: Sequence[str] = (),
-    ) -> None:
-        self.port, self._http = free_port(), free_port()
-        self.config = directory / f"zone-{self.port}.yaml"
-        store = f"etcd: {{endpoints: ['{etcd}'], prefix: {prefix}}}\n" if etcd else ""
-        self.config.write_text(
-            f"listen: ['127.0.0.1:{self.port}']\n"
-            + "".join(
-                f"{page}: {{listen: '127.0.0.1:{self._http}'}}\n" for page in ("metrics", "health", "ready")
-            )
-            + store
-            + zones
-        )
-        super().__init__("dnsserver", "--config", str(self.config), *more)
-        self.wait_for("serves")
+    def __init__(self, port: int) -> None:
+        self.port = port
 
     def ask(
         self, name: str, rdtype: str = "A", *, tcp: bool = False, timeout: float = 2.0
@@ -127,6 +107,34 @@ class DnsServer(Program):
         wanted = dns.rdatatype.from_text(rdtype)
         answer = self.ask(name, rdtype, tcp=tcp).answer
         return {item.to_text() for rrset in answer if rrset.rdtype == wanted for item in rrset}
+
+
+class DnsServer(Program, Resolver):
+    """A dnsserver on loopback, on ports of its own."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        zones: str = ZONE,
+        etcd: str = "",
+        prefix: str = "/skydns",
+        more: Sequence[str] = (),
+    ) -> None:
+        Resolver.__init__(self, free_port())
+        self._http = free_port()
+        self.config = directory / f"zone-{self.port}.yaml"
+        store = f"etcd: {{endpoints: ['{etcd}'], prefix: {prefix}}}\n" if etcd else ""
+        self.config.write_text(
+            f"listen: ['127.0.0.1:{self.port}']\n"
+            + "".join(
+                f"{page}: {{listen: '127.0.0.1:{self._http}'}}\n" for page in ("metrics", "health", "ready")
+            )
+            + store
+            + zones
+        )
+        Program.__init__(self, "dnsserver", "--config", str(self.config), *more)
+        self.wait_for("serves")
 
     def page(self, path: str) -> tuple[int, str]:
         try:

@@ -17,7 +17,7 @@ from typing import Final
 from tools.embedded_etcd import EmbeddedEtcd, EtcdNotStarted, free_port
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-MANIFESTS: Final = Path("config/examples")
+MANIFESTS: Final = "config/examples"
 ZONE: Final = Path("config/zone.yaml")
 
 READY_TIMEOUT: Final = 20.0
@@ -69,7 +69,7 @@ def _watch(programs: dict[str, subprocess.Popen[bytes]], ready_url: str, told: s
         time.sleep(0.2)
 
 
-def _run(port: int) -> None:
+def _run(port: int, manifests: str) -> None:
     # What the user's shell has set for another etcd or another cluster is not for this one.
     ours = ("DNSSERVER_", "EXTERNAL_DNS_", "ETCD_")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
@@ -77,12 +77,12 @@ def _run(port: int) -> None:
     programs: dict[str, subprocess.Popen[bytes]] = {}
     with EmbeddedEtcd() as etcd:
         told = f"""
-  zone k8s.local is served on 127.0.0.1:{port}, from {MANIFESTS}/ by way of an etcd of its own:
+  zone k8s.local is served on 127.0.0.1:{port}, from {manifests}/ by way of an etcd of its own:
 
     dig @127.0.0.1 -p {port} A stilton.k8s.local
     dig @127.0.0.1 -p {port} SOA k8s.local
 
-  edit a file in {MANIFESTS}/ and ask again. Also listening, on loopback:
+  edit a file in {manifests}/ and ask again. Also listening, on loopback:
     etcd {etcd.endpoint}   server http://{metrics}/metrics http://{health}/health http://{ready}/ready
     syncer http://{syncer_metrics}/metrics
   Ctrl-C stops all.
@@ -90,7 +90,7 @@ def _run(port: int) -> None:
         try:
             programs["syncer"] = _start(
                 "syncer",
-                ["--source=manifests", f"--manifests={MANIFESTS}", f"--metrics-address={syncer_metrics}"],
+                ["--source=manifests", f"--manifests={manifests}", f"--metrics-address={syncer_metrics}"],
                 environment | {"ETCD_URLS": etcd.endpoint},
             )
             programs["dnsserver"] = _start(
@@ -111,11 +111,13 @@ def _run(port: int) -> None:
 def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        port = int(os.environ.get("PORT") or 1053)
-        _run(port)
+        port = os.environ.get("PORT") or "1053"
+        if not port.isdecimal():
+            raise _Failed(f"PORT={port}: expected a port number")
+        _run(int(port), os.environ.get("MANIFESTS") or MANIFESTS)
     except KeyboardInterrupt:
         print("stopped", flush=True)
-    except (EtcdNotStarted, _Failed, ValueError) as error:
+    except (EtcdNotStarted, _Failed) as error:
         print(f"make run: {error}", file=sys.stderr)
         return 1
     return 0

@@ -78,7 +78,8 @@ class Reflector:
         """End the thread. The table stays as it is."""
         self._halt.set()
         self._store.close()
-        await asyncio.to_thread(self._thread.join, MAX_DELAY)
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join, MAX_DELAY)
 
     @property
     def age(self) -> float | None:
