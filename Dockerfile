@@ -42,6 +42,11 @@ FROM run AS dnsserver
 COPY --from=build-dnsserver /opt/app /opt/app
 COPY config/zone.yaml /etc/dnsserver/zone.yaml
 # 1053, not 53: without root and capabilities a port below 1024 is not ours. Map 53 to it from outside.
+# As variables they stand above the file, so one written for a host does for the container too.
+ENV DNSSERVER_LISTEN="0.0.0.0:1053,[::]:1053" \
+    DNSSERVER_HEALTH_LISTEN="0.0.0.0:8080" \
+    DNSSERVER_READY_LISTEN="0.0.0.0:8181" \
+    DNSSERVER_METRICS_LISTEN="0.0.0.0:9153"
 EXPOSE 1053/udp 1053/tcp 8080/tcp 8181/tcp 9153/tcp
 ENTRYPOINT ["dnsserver"]
-CMD ["--config", "/etc/dnsserver/zone.yaml", "--listen", "0.0.0.0:1053", "--listen", "[::]:1053"]
+CMD ["--config", "/etc/dnsserver/zone.yaml"]

@@ -22,6 +22,10 @@ REAL_ONLY = (
 )
 
 
+class AlreadyThere(Exception):
+    """The object to create exists."""
+
+
 class KubeApi(Protocol):
     kind: Literal["cluster", "apiserver", "fake"]
     url: str
@@ -100,9 +104,11 @@ class HttpKubeApi:
 
     async def apply(self, obj: Object) -> Object:
         url, namespace = self._address(obj["kind"], obj["metadata"])
-        stored = await self._send(
-            "PATCH", url, obj, "application/apply-patch+yaml", fieldManager="tests", force="true"
-        )
+        # Not a server-side apply: Kubernetes 1.20 refuses one of a port without a protocol.
+        try:
+            stored = await self._send("POST", url.rpartition("/")[0], obj, "application/json")
+        except AlreadyThere:
+            stored = await self._send("PATCH", url, obj, "application/merge-patch+json")
         self._applied[obj["kind"], namespace, obj["metadata"]["name"]] = None
         return stored
 
@@ -133,12 +139,12 @@ class HttpKubeApi:
         within = f"/namespaces/{namespace}" if namespace else ""
         return f"{self.url}{resource.root}{within}/{resource.plural}/{metadata['name']}", namespace
 
-    async def _send(self, method: str, url: str, body: Object | None, content: str, **query: str) -> Any:
+    async def _send(self, method: str, url: str, body: Object | None, content: str) -> Any:
         data = None if body is None else json.dumps(body)
-        async with self._http.request(
-            method, url, params=query, data=data, headers={"Content-Type": content}
-        ) as response:
+        async with self._http.request(method, url, data=data, headers={"Content-Type": content}) as response:
             answer = await response.json()
+            if response.status == 409 and answer.get("reason") == "AlreadyExists":
+                raise AlreadyThere
             assert response.status < 300, f"{method} {url}: {response.status} {answer.get('message')}"
             return answer
 
