@@ -16,7 +16,7 @@ from dnsserver.skydns.store import Compacted, Conflict, StoreUnavailable
 from syncer.endpoint import Endpoint, Rejection
 from syncer.metrics import Statistics
 from syncer.observation import Observation
-from syncer.plan import Change, Current, Plan, Policy, diff, plan
+from syncer.plan import Change, Plan, Policy, diff, plan
 from syncer.registry.registry import Registry
 from syncer.source.filters import DomainFilter
 
@@ -47,7 +47,8 @@ class Settings:
 
 class Outcome(NamedTuple):
     plan: Plan
-    current: list[Current]
+    held: set[tuple[str, str]]
+    """Names and types in etcd now, ours alone."""
     unreadable: list[Rejection]
 
 
@@ -134,7 +135,7 @@ class Controller:
         self._note_store(True, "")
         self._note_changes(outcome.plan)
         self._note_rejections([*observation.rejections, *outcome.plan.rejections, *outcome.unreadable])
-        statistics.count_records(desired, outcome.current, self._registry.owner_id)
+        statistics.count_records(desired, outcome.held)
         statistics.last_sync = time.time()
 
     def _apply(self, desired: list[Endpoint], observation: Observation) -> Outcome:
@@ -148,9 +149,12 @@ class Controller:
             settled=observation.settled,
             pending=observation.pending,
         )
+        held = {(r.name, str(r.type)) for r in current if r.owner_id == self._registry.owner_id}
         if planned.changes and not self._settings.dry_run:
             self._registry.commit(planned, inventory)
-        return Outcome(planned, current, inventory.rejections)
+            held |= {(change.name, change.type) for change in planned.changes}
+            held -= {(change.name, change.type) for change in planned.changes if change.after is None}
+        return Outcome(planned, held, inventory.rejections)
 
     def _note_store(self, is_up: bool, reason: str) -> None:
         statistics = self.statistics

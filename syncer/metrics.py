@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from syncer.endpoint import Endpoint
-from syncer.plan import Current
 
 
 @dataclass(slots=True)
@@ -35,12 +34,12 @@ class Statistics:
     synced: Mapping[str, bool] = field(default_factory=dict)
     """By kind of resource."""
 
-    def count_records(self, desired: Iterable[Endpoint], current: Iterable[Current], owner_id: str) -> None:
-        wanted = {(endpoint.name, endpoint.type) for endpoint in desired}
-        held = {(record.name, record.type) for record in current if record.owner_id == owner_id}
+    def count_records(self, desired: Iterable[Endpoint], held: Iterable[tuple[str, str]]) -> None:
+        """Take the numbers of a reconcile; `held` are the names and types in etcd after it, ours alone."""
+        wanted, ours = {(endpoint.name, endpoint.type) for endpoint in desired}, set(held)
         self.source_records = Counter(type_ for _, type_ in wanted)
-        self.registry_records = Counter(type_ for _, type_ in held)
-        self.verified_records = Counter(type_ for _, type_ in wanted & held)
+        self.registry_records = Counter(type_ for _, type_ in ours)
+        self.verified_records = Counter(type_ for _, type_ in wanted & ours)
 
 
 def collect(statistics: Statistics) -> Iterator[Metric]:

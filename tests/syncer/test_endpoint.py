@@ -20,7 +20,10 @@ def test_a_host_name_is_lower_case_without_the_final_dot(text, name):
 
 @pytest.mark.parametrize(
     "text",
-    ["", ".", "a..b", "a.test..", "-a.test", "a-.test", "a b", "a/b", "a\nb", "bücher.test", "a.*.test", "*", "1.2.3.4", "l" * 64 + ".test", ".".join(["x" * 63] * 3) + "." + "y" * 47],
+    [
+        *["", ".", "a..b", "a.test..", "-a.test", "a-.test", "a b", "a/b", "a\nb", "bücher.test"],
+        *["a.*.test", "*", "1.2.3.4", "l" * 64 + ".test", ".".join(["x" * 63] * 3) + "." + "y" * 47],
+    ],
 )
 def test_what_clients_cannot_ask_for_is_no_host_name(text):
     with pytest.raises(ValueError, match=r"."):
