@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from syncer.config import load
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -113,6 +115,15 @@ def test_each_target_named_by_compose_is_a_stage(compose, stages):
     targets = {name: s["build"]["target"] for name, s in compose["services"].items() if "build" in s}
     assert targets == {"dnsserver": "dnsserver", "syncer": "syncer"}
     assert set(targets.values()) <= set(stages)
+
+
+def test_syncer_takes_the_arguments_that_compose_gives_it(compose, monkeypatch):
+    monkeypatch.setattr(Path, "is_dir", lambda _: True)  # /manifests is in the container
+    service = compose["services"]["syncer"]
+    config = load(service["command"], service["environment"])
+    assert config.etcd.endpoints == ("http://etcd:2379",)
+    [mount] = service["volumes"]
+    assert mount.split(":")[1] == str(config.manifests)
 
 
 def test_etcd_is_checked_and_its_data_is_on_a_named_volume(compose):

@@ -2,12 +2,15 @@
 
 import asyncio
 import os
+import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
+from syncer.config import load
 from tests.integration.kube_api import KubeApi
 from tests.integration.tools import miss_tool, need_tool
 
@@ -111,14 +114,33 @@ def test_each_probe_asks_a_port_the_container_has(rendered):
             assert {probe["port"] for probe in probes} <= ports, name
 
 
-def test_the_container_ports_of_dnsserver_are_those_its_zone_file_listens_on(rendered):
-    config = yaml.safe_load((MANIFESTS / "zone.yaml").read_text())
+def test_the_container_ports_of_dnsserver_are_those_its_image_listens_on(rendered):
+    text = (CONFIG.parent / "Dockerfile").read_text()
+    listens = dict(re.findall(r'DNSSERVER_(\w*LISTEN)="(\S+)"', text))
     [container] = workloads(rendered)["dnsserver"]["containers"]
-    ports = {p["name"]: p["containerPort"] for p in container["ports"]}
-    assert {int(address.rpartition(":")[2]) for address in config["listen"]} == {ports["dns-udp"]}
+    ports = {p["name"]: str(p["containerPort"]) for p in container["ports"]}
     assert ports["dns-udp"] == ports["dns-tcp"]
-    for endpoint in ("metrics", "health", "ready"):
-        assert int(config[endpoint]["listen"].rpartition(":")[2]) == ports[endpoint]
+    assert listens == {
+        "LISTEN": "0.0.0.0:{0},[::]:{0}".format(ports["dns-udp"]),
+        "HEALTH_LISTEN": f"0.0.0.0:{ports['health']}",
+        "READY_LISTEN": f"0.0.0.0:{ports['ready']}",
+        "METRICS_LISTEN": f"0.0.0.0:{ports['metrics']}",
+    }
+
+
+@pytest.mark.parametrize("path", ["kubernetes/zone.yaml", "zone.yaml"])
+def test_dnsserver_finds_no_fault_in_its_zone_file(path):
+    command = [sys.executable, "-m", "dnsserver", "--check", "--config", str(CONFIG / path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=CONFIG.parent)
+    assert done.returncode == 0, done.stderr
+
+
+def test_syncer_takes_the_arguments_it_is_given(rendered):
+    [container] = workloads(rendered)["syncer"]["containers"]
+    config = load(container["args"], {e["name"]: e["value"] for e in container["env"]})
+    assert config.warnings == ()
+    assert config.etcd.endpoints == ("http://etcd:2379",)
+    assert config.metrics_port == container["ports"][0]["containerPort"]
 
 
 def test_etcd_keeps_its_data_on_a_volume_claim(rendered):
