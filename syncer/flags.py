@@ -34,6 +34,20 @@ class _Parser(argparse.ArgumentParser):
         raise ConfigError(message)
 
 
+class _Repeated(argparse.Action):
+    """Collects values; the first one given replaces those of the environment."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        known = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, [*(() if known is self.default else known), values])
+
+
 def new_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="syncer",
@@ -59,7 +73,7 @@ def new_parser() -> argparse.ArgumentParser:
 
 
 def _repeated(group: argparse._ArgumentGroup, flag: str, metavar: str, help_: str, **more: Any) -> None:
-    group.add_argument(flag, action="append", metavar=metavar, help=f"{help_}; may be repeated", **more)
+    group.add_argument(flag, action=_Repeated, metavar=metavar, help=f"{help_}; may be repeated", **more)
 
 
 def _switch(group: argparse._ArgumentGroup, flag: str, help_: str) -> None:
@@ -195,7 +209,7 @@ def take_environment(parser: argparse.ArgumentParser, environment: Mapping[str, 
             # Kubernetes itself sets EXTERNAL_DNS_SERVICE_HOST and the like where a Service has that name.
             if variable.startswith("EXTERNAL_DNS_") and not ("_SERVICE_" in variable or "_PORT" in variable):
                 warnings.append(f"{variable} is set, and syncer has no such flag")
-        elif isinstance(action, argparse._AppendAction):
+        elif isinstance(action, _Repeated):
             action.default = [line for line in value.split("\n") if line]
         elif value:
             action.default = value if action.type is None else _converted(variable, action, value)

@@ -25,8 +25,11 @@ SUFFIXES: Final = (".yaml", ".yml", ".json")
 MAX_FILE: Final = 64 * 1024 * 1024
 """Octets of a file; a longer one is not read."""
 
-_MAX_DEPTH: Final = 8
-"""How deep a List may hold Lists."""
+MAX_NESTING: Final = 64
+"""Levels of a document: PyYAML's C composer recurses, and ends the process when its stack does."""
+
+_MAX_DEPTH: Final = 2
+"""How deep a List may hold Lists: with aliases each level multiplies the objects."""
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -203,6 +206,7 @@ def _documents(path: Path) -> list[object]:
         octets = path.read_bytes()
         if path.suffix == ".json":
             return [json.loads(octets)] if octets.strip() else []
+        _check_nesting(octets)
         return list(yaml.load_all(octets, _LOADER))
     except OSError as error:
         raise _Fault(error.strerror or type(error).__name__) from None
@@ -211,10 +215,23 @@ def _documents(path: Path) -> list[object]:
         raise _Fault(f"{line}no YAML: {error.problem}") from None
     except json.JSONDecodeError as error:
         raise _Fault(f"line {error.lineno}: no JSON: {error.msg}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except RecursionError:
+        raise _Fault("nested too deep") from None
+    except (yaml.YAMLError, ValueError) as error:
         raise _Fault(
             f"no YAML: {str(error).splitlines()[0][:120] if str(error) else 'nested too deep'}"
         ) from None
+
+
+def _check_nesting(octets: bytes) -> None:
+    depth = 0
+    for event in yaml.parse(octets, _LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_NESTING:
+                raise _Fault("nested too deep")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def _flattened(raw: object, version: str, kind: str, depth: int) -> Iterator[Mapping[str, Any]]:

@@ -1,0 +1,120 @@
+import pytest
+
+from syncer.config import load
+from syncer.flags import ConfigError, new_parser
+
+SERVICE = "--source=service"
+
+
+def test_what_external_dns_is_started_with_is_accepted():
+    config = load(
+        [
+            *("--source=service", "--source=ingress", "--provider=coredns", "--registry=txt"),
+            *("--log-level=debug", "--interval=15s", "--events", "--policy=upsert-only"),
+            *("--domain-filter=k8s.local", "--domain-filter=test", "--namespace=web", "--txt-owner-id=c1"),
+            *("--metrics-address=[::1]:7980", "--annotation-prefix=x.io/", "--kube-api-request-timeout=5s"),
+        ],
+        {"ETCD_URLS": "http://a:2379, http://b:2379", "ETCD_USERNAME": "u", "ETCD_PASSWORD": "p"},
+    )
+    assert config.sources == {"service", "ingress"}
+    assert (config.interval, config.policy, config.owner_id) == (15.0, "upsert-only", "c1")
+    assert config.domain_filter.include == ("k8s.local", "test")
+    assert (config.metrics_host, config.metrics_port) == ("::1", 7980)
+    assert config.options.annotation_prefixes == ("x.io/",)
+    assert config.options.namespace == "web"
+    assert config.etcd.endpoints == ("http://a:2379", "http://b:2379")
+    assert (config.etcd.username, config.etcd.password) == ("u", "p")
+    assert config.request_timeout == 5.0
+
+
+def test_defaults_are_external_dnss():
+    config = load([SERVICE], {})
+    assert (config.interval, config.policy, config.owner_id) == (60.0, "sync", "default")
+    assert (config.metrics_host, config.metrics_port) == ("", 7979)
+    assert config.etcd.endpoints == ("http://localhost:2379",)
+    assert config.prefix == b"/skydns/"
+    assert len(config.options.annotation_prefixes) == 2
+    assert (config.once, config.dry_run, config.log_level) == (False, False, "info")
+
+
+def test_a_flag_stands_above_its_variable_and_that_above_the_default():
+    environment = {
+        "EXTERNAL_DNS_SOURCE": "service\ningress\n",
+        "EXTERNAL_DNS_INTERVAL": "30s",
+        "EXTERNAL_DNS_ONCE": "true",
+        "EXTERNAL_DNS_POLICY": "create-only",
+    }
+    config = load(["--interval=10s", "--no-once"], environment)
+    assert config.sources == {"service", "ingress"}
+    assert (config.interval, config.once, config.policy) == (10.0, False, "create-only")
+    assert load([], environment).once
+
+
+def test_repeated_flags_replace_the_variable():
+    config = load(["--source=ingress"], {"EXTERNAL_DNS_SOURCE": "service"})
+    assert config.sources == {"ingress"}
+
+
+@pytest.mark.parametrize("flag", ["--once", "--once=true", "--once=1"])
+def test_a_switch_takes_a_value(flag):
+    assert load([SERVICE, flag], {}).once
+    assert not load([SERVICE, "--once=false"], {}).once
+
+
+@pytest.mark.parametrize(
+    ("argv", "environment", "text"),
+    [
+        ([], {}, "no --source"),
+        (["--source=crd"], {}, "crd"),
+        ([SERVICE, "--fqdn-template=x"], {}, "syncer has no flag --fqdn-template"),
+        ([SERVICE, "--domain-filtre=x"], {}, "did you mean --domain-filter"),
+        ([SERVICE, "--dom=x"], {}, "no flag --dom"),
+        ([SERVICE, "word"], {}, "unexpected argument 'word'"),
+        ([SERVICE, "--provider=aws"], {}, "coredns"),
+        ([SERVICE, "--registry=noop"], {}, "txt"),
+        ([SERVICE, "--policy=all"], {}, "policy"),
+        ([SERVICE, "--interval=60"], {}, "no duration"),
+        ([SERVICE, "--interval=0s"], {}, "no positive duration"),
+        ([SERVICE, "--metrics-address=7979"], {}, "HOST:PORT"),
+        ([SERVICE, "--metrics-address=:99999"], {}, "HOST:PORT"),
+        ([SERVICE, "--annotation-prefix=x.io"], {}, "must end in /"),
+        ([SERVICE, "--annotation-prefix="], {}, "must end in /"),
+        ([SERVICE, "--service-type-filter=Foo"], {}, "Foo"),
+        ([SERVICE, "--txt-owner-id=a,b"], {}, "txt-owner-id"),
+        ([SERVICE, "--coredns-prefix=/"], {}, "coredns-prefix"),
+        ([SERVICE, "--manifests=/tmp"], {}, "needs --source=manifests"),
+        (["--source=manifests"], {}, "needs --manifests"),
+        (["--source=manifests", "--manifests=/nowhere"], {}, "no such directory"),
+        ([SERVICE], {"ETCD_URLS": "localhost:2379"}, "ETCD_URLS"),
+        ([SERVICE], {"ETCD_URLS": "http://a:1,https://b:1"}, "http and https"),
+        ([SERVICE], {"ETCD_CERT_FILE": "x"}, "both or none"),
+        ([SERVICE], {"ETCD_TLS_INSECURE": "true"}, "ETCD_TLS_INSECURE"),
+        ([SERVICE], {"EXTERNAL_DNS_INTERVAL": "soon"}, "EXTERNAL_DNS_INTERVAL"),
+        ([SERVICE], {"EXTERNAL_DNS_POLICY": "all"}, "EXTERNAL_DNS_POLICY"),
+        ([], {"EXTERNAL_DNS_SOURCE": "crd"}, "EXTERNAL_DNS_SOURCE"),
+        ([SERVICE, "--once=maybe"], {}, "true or false"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line(argv, environment, text):
+    with pytest.raises(ConfigError) as error:
+        load(argv, environment)
+    assert text in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_variable_of_no_flag_is_a_warning_unless_kubernetes_sets_it():
+    environment = {
+        "EXTERNAL_DNS_FQDN_TEMPLATE": "x",
+        "EXTERNAL_DNS_SERVICE_HOST": "10.0.0.1",
+        "EXTERNAL_DNS_PORT_7979_TCP": "tcp://10.0.0.1:7979",
+    }
+    assert load([SERVICE], environment).warnings == (
+        "EXTERNAL_DNS_FQDN_TEMPLATE is set, and syncer has no such flag",
+    )
+
+
+def test_help_groups_all_flags():
+    text = new_parser().format_help()
+    for group in ("where names come from", "which objects and names count", "Kubernetes", "etcd", "running"):
+        assert f"{group}:" in text
+    assert max(map(len, text.splitlines())) <= 110

@@ -1,0 +1,205 @@
+"""The controller on a real etcd."""
+
+import asyncio
+import logging
+import time
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
+from dnsserver.skydns.key import Key, prefix_of
+from dnsserver.skydns.store import Conflict, StoreUnavailable
+from syncer.controller import Controller, Settings
+from syncer.endpoint import Endpoint, ObjectRef, Rejection
+from syncer.observation import Observation
+from syncer.registry.registry import Registry
+from syncer.source.filters import DomainFilter
+from tests.syncer.process import hosts
+
+KINDS = frozenset({"ingress"})
+
+
+def endpoint(name="a.test", *targets) -> Endpoint:
+    ref = ObjectRef("ingress", "default", "cheese")
+    return Endpoint(name=name, type="A", targets=targets or ("192.0.2.1",), resource=ref)
+
+
+class Sources:
+    """What the sources are taken to see."""
+
+    def __init__(self, *endpoints: Endpoint, unsettled=frozenset(), rejections=()) -> None:
+        self.endpoints, self.unsettled, self.rejections = endpoints, unsettled, rejections
+
+    def __call__(self) -> Observation:
+        return Observation(self.endpoints, self.rejections, frozenset(), self.unsettled, KINDS)
+
+
+@asynccontextmanager
+async def running(controller: Controller):
+    task = asyncio.create_task(controller.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def eventually(condition, seconds=5.0):
+    async with asyncio.timeout(seconds):
+        while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - etcd is another process
+            await asyncio.sleep(0.002)
+
+
+@pytest.fixture
+def registry(store, prefix):
+    return Registry(store, prefix_of(prefix), "default")
+
+
+async def test_a_change_is_in_etcd_within_100_ms(store, prefix, registry):
+    sources = Sources(endpoint())
+    controller = Controller(sources, registry, Settings())
+    async with running(controller):
+        await eventually(lambda: hosts(store, prefix))
+        took = []
+        for number in range(2, 7):
+            sources.endpoints = (endpoint("a.test", f"192.0.2.{number}"),)
+            started = time.monotonic()
+            controller.notify()
+            await eventually(lambda: hosts(store, prefix)["a.test"] == {sources.endpoints[0].targets[0]})
+            took.append(time.monotonic() - started)
+        assert min(took) < 0.1
+
+
+async def test_constant_events_do_not_hold_a_reconcile_up(store, prefix, registry):
+    controller = Controller(Sources(endpoint()), registry, Settings())
+
+    async def bother():
+        while True:
+            controller.notify()
+            await asyncio.sleep(0.005)
+
+    bothering = asyncio.create_task(bother())
+    async with running(controller):
+        await eventually(lambda: hosts(store, prefix), 2)
+    bothering.cancel()
+
+
+async def test_drift_is_put_right_at_the_next_interval(store, prefix, registry):
+    controller = Controller(Sources(endpoint()), registry, Settings(interval=0.3))
+    async with running(controller):
+        await eventually(lambda: hosts(store, prefix))
+        keys = [entry.key for page in store.pages(prefix_of(prefix)) for entry in page.entries]
+        store.commit(puts={}, deletes=keys, expected={})
+        assert hosts(store, prefix) == {}
+        await eventually(lambda: hosts(store, prefix).get("a.test") == {"192.0.2.1"})
+
+
+async def test_names_outside_the_domain_filter_are_neither_written_nor_deleted(store, prefix, registry):
+    everywhere = Controller(Sources(endpoint("a.test"), endpoint("a.other")), registry, Settings())
+    await everywhere.reconcile()
+    settings = Settings(domain_filter=DomainFilter.of(["test"]))
+    await Controller(Sources(endpoint("b.other")), registry, settings).reconcile()
+    assert hosts(store, prefix).keys() == {"a.other", "a-a.other"}
+
+
+async def test_nothing_is_deleted_before_its_source_has_synced(store, prefix, registry):
+    await Controller(Sources(endpoint()), registry, Settings()).reconcile()
+    await Controller(Sources(unsettled=KINDS), registry, Settings()).reconcile()
+    assert "a.test" in hosts(store, prefix)
+    await Controller(Sources(), registry, Settings()).reconcile()
+    assert hosts(store, prefix) == {}
+
+
+async def test_a_writer_between_read_and_commit_is_noticed_and_planned_around(
+    store, prefix, registry, caplog
+):
+    caplog.set_level(logging.INFO)
+    await Controller(Sources(endpoint()), registry, Settings()).reconcile()
+    read = registry.read
+
+    def read_and_be_overtaken():
+        inventory = read()
+        registry.read = read
+        key = next(key for key in inventory.keys if b"/a/" in key)
+        store.commit(puts={key: b'{"host":"192.0.2.66","targetstrip":1}'}, deletes=[], expected={})
+        return inventory
+
+    registry.read = read_and_be_overtaken
+    controller = Controller(Sources(endpoint("a.test", "192.0.2.2")), registry, Settings())
+    async with running(controller):
+        await eventually(lambda: hosts(store, prefix)["a.test"] == {"192.0.2.2"})
+    assert controller.statistics.conflicts == 1
+    assert "another writer changed" in caplog.text
+
+
+async def test_keys_that_were_made_by_hand_stay(store, prefix, registry):
+    by_hand = {
+        Key(prefix_of(prefix) + b"test/a/x1"): b'{"host":"192.0.2.9"}',
+        Key(prefix_of(prefix) + b"test/mine"): b'{"host":"192.0.2.9"}',
+        Key(prefix_of(prefix) + b"test/broken"): b"no json",
+    }
+    store.commit(puts=by_hand, deletes=[], expected={})
+    controller = Controller(Sources(endpoint(), endpoint("mine.test")), registry, Settings())
+    await controller.reconcile()
+    await Controller(Sources(), registry, Settings()).reconcile()
+    entries = [entry for page in store.pages(prefix_of(prefix)) for entry in page.entries]
+    assert {entry.key: entry.value for entry in entries} == by_hand
+    assert controller.statistics.rejected == {"foreign": 1, "shape": 1}
+
+
+async def test_dry_run_prints_each_diff_once_and_writes_nothing(store, prefix, registry, capsys):
+    controller = Controller(Sources(endpoint()), registry, Settings(dry_run=True))
+    await controller.reconcile()
+    await controller.reconcile()
+    assert capsys.readouterr().out == "+ a.test A 192.0.2.1 (ingress/default/cheese)\n"
+    assert hosts(store, prefix) == {}
+
+
+class Broken:
+    """A registry whose etcd fails as often as it is told to."""
+
+    owner_id = "default"
+
+    def __init__(self, registry: Registry, *errors: Exception) -> None:
+        self._registry, self._errors = registry, list(errors)
+
+    def read(self):
+        if self._errors:
+            raise self._errors.pop(0)
+        return self._registry.read()
+
+    def commit(self, planned, inventory):
+        self._registry.commit(planned, inventory)
+
+
+async def test_an_outage_is_waited_out_with_back_off_and_logged_once_each_way(
+    store, prefix, registry, caplog
+):
+    caplog.set_level(logging.INFO)
+    pauses = []
+
+    async def sleep(seconds):
+        pauses.append(seconds)
+
+    broken = Broken(registry, *[StoreUnavailable("down")] * 8, Conflict("key"))
+    controller = Controller(Sources(endpoint()), broken, Settings(), sleep)
+    async with running(controller):
+        await eventually(lambda: hosts(store, prefix))
+    assert caplog.text.count("etcd is unavailable (down)") == 1
+    assert caplog.text.count("etcd is available again") == 1
+    assert pauses[7] > 5 > 0.5 >= pauses[0]
+    assert pauses[8] < 0.1
+    assert controller.statistics.store_errors == 8
+
+
+async def test_a_rejection_is_logged_once_while_it_lasts(registry, caplog):
+    sources = Sources(rejections=(Rejection("ingress/default/x", "hostname", "an empty name"),))
+    controller = Controller(sources, registry, Settings())
+    await controller.reconcile()
+    await controller.reconcile()
+    assert caplog.text.count("an empty name") == 1
+    assert controller.statistics.rejected == {"hostname": 1}
+    sources.rejections = ()
+    await controller.reconcile()
+    assert controller.statistics.rejected == {}
