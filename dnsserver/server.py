@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 from collections.abc import Iterable
+from functools import partial
 from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -33,6 +34,8 @@ log = logging.getLogger("dnsserver")
 SWITCH_INTERVAL: Final = 0.0005
 """Seconds the decoding thread may keep the interpreter from the event loop."""
 
+_ARPA: Final = name.from_text("arpa.")
+
 GC_THRESHOLDS: Final = (50_000, 50, 1_000_000)
 """Full collections practically never: with a million names one takes a quarter of a second."""
 
@@ -57,7 +60,7 @@ def _zone(zone: models.Zone, *, from_etcd: bool) -> Zone:
         ),
         ttl=zone.ttl,
         static=rrsets_by_name(static_records(zone)),
-        rrsets_of=rrsets_of,
+        rrsets_of=partial(rrsets_of, reverse=name.is_within(zone.name, _ARPA)),
         skydns_lookup=zone.lookup == "skydns",
         synced=not from_etcd,
         serial=soa.serial,

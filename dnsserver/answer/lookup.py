@@ -15,6 +15,15 @@ Section = tuple[tuple[Name, RRset], ...]
 """Owner names with RRsets, in order."""
 
 
+_TARGET_AT: Final = {const.NS: 0, const.MX: 2, const.SRV: 6}
+"""Type → where in its rdata the name of the host begins, whose addresses are worth telling too."""
+
+_POINTING: Final = {const.CNAME, *_TARGET_AT}
+
+MAX_TARGETS: Final = 13
+"""Hosts whose addresses go into the additional section: without a bound a few records make much work."""
+
+
 class Answer(NamedTuple):
     """The result of a lookup, before it is rendered."""
 
@@ -32,7 +41,7 @@ class Answer(NamedTuple):
     @property
     def depends(self) -> bool:
         """Say whether it may hold data of names other than the question's, the zone's SOA aside."""
-        return bool(self.additional) or any(rrset.type == const.CNAME for _, rrset in self.answer)
+        return any(rrset.type in _POINTING for _, rrset in self.answer + self.authority)
 
 
 def lookup(table: ZoneTable, qname: Name, qtype: int) -> Answer:
@@ -56,13 +65,15 @@ def lookup(table: ZoneTable, qname: Name, qtype: int) -> Answer:
         if node is None:
             return _negative(zone, const.NXDOMAIN, tuple(chain), wildcard)
         rrsets = table.rrsets(source, node)
+        # ANY gets one RRset of those there are (RFC 8482 §4.1).
+        rrset = rrsets.get(min(rrsets, default=0) if qtype == const.ANY else qtype)
+        if rrset:
+            answer = (*chain, (name, rrset))
+            additional = _additional(table, zone, rrset)
+            return Answer(const.NOERROR, True, answer, (), additional, zone, source=wildcard)
         alias = rrsets.get(const.CNAME)
-        if alias is None or qtype in (const.CNAME, const.ANY):
-            # ANY gets one RRset of those there are (RFC 8482 §4.1).
-            rrset = rrsets.get(min(rrsets)) if rrsets and qtype == const.ANY else rrsets.get(qtype)
-            if rrset is None:
-                return _negative(zone, const.NOERROR, tuple(chain), wildcard)
-            return Answer(const.NOERROR, True, (*chain, (name, rrset)), zone=zone, source=wildcard)
+        if alias is None:
+            return _negative(zone, const.NOERROR, tuple(chain), wildcard)
         target = Name(alias.rdatas[0])
         chain.append((name, alias))
         followed = any(target == owner for owner, _ in chain)
@@ -77,6 +88,22 @@ def _negative(zone: Zone, rcode: int, chain: Section, wildcard: Name | None) -> 
         return Answer(const.SERVFAIL, zone=zone, error=const.EDE_NOT_READY)
     soa = ((zone.apex, zone.negative_soa()),)
     return Answer(rcode, True, chain, soa, zone=zone, source=wildcard)
+
+
+def _additional(table: ZoneTable, zone: Zone, rrset: RRset) -> Section:
+    """Return the addresses of the hosts that an RRset points to, as far as the zone has them."""
+    at = _TARGET_AT.get(rrset.type)
+    if at is None:
+        return ()
+    found: list[tuple[Name, RRset]] = []
+    for rdata in rrset.rdatas[:MAX_TARGETS]:
+        target = Name(rdata[at:])
+        node = table.nodes.get(target)
+        if node is None or node.zone is not zone or zone.cut_above(target):
+            continue
+        rrsets = table.rrsets(target, node)
+        found += [(target, rrsets[kind]) for kind in (const.A, const.AAAA) if kind in rrsets]
+    return tuple(dict.fromkeys(found))
 
 
 def _referral(table: ZoneTable, zone: Zone, cut: Name, chain: Section) -> Answer:

@@ -39,12 +39,17 @@ AD and CD are ignored and not echoed (RFC 4035 §3.1.6)."""
 
 _META: Final = frozenset({const.OPT, 249, const.TSIG, const.IXFR, const.AXFR, 253, 254, const.ANY})
 
-_ORDINARY: Final = frozenset(kind.to_bytes(2, "big") + b"\0\1" for kind in range(1, 300) if kind not in _META)
+_VIEWS: Final = frozenset({const.SRV, const.MX, const.PTR})
+"""Types that SkyDNS has of any host; compiled only when somebody asks for them."""
+
+_ORDINARY: Final = frozenset(
+    kind.to_bytes(2, "big") + b"\0\1" for kind in range(1, 300) if kind not in _META | _VIEWS
+)
 """Type and class, in wire form, for which a node that has none of it answers NODATA."""
 
 _COMPLETE: Final = b"complete"
-"""A key of Node.answers, longer than any question's: every type of the node is compiled, so what is not
-there is NODATA."""
+"""A key of Node.answers, longer than any question's: every ordinary type of the node is compiled, so what
+is not there is NODATA."""
 
 
 class Tally:
@@ -254,9 +259,12 @@ class Responder:
             # Any type is answered at an alias; only those with a mnemonic may take memory.
             if question.type in const.TYPE_NAMES:
                 self._keep(node, source, (question.type,))
-        elif _COMPLETE not in node.answers:
-            self._keep(node, source, (*rrsets,))
+            return
+        if _COMPLETE not in node.answers:
+            self._keep(node, source, (*(rrsets.keys() - _VIEWS),))
             node.answers[_COMPLETE] = True
+        if question.type in _VIEWS and question.type in rrsets:
+            self._keep(node, source, (question.type,))
 
     def _keep(self, node: Node, source: Name, kinds: tuple[int, ...]) -> None:
         kept = dict(node.answers)

@@ -1,10 +1,11 @@
-"""SkyDNS records to RRsets: A, AAAA and CNAME by `host`, TXT by `text`. Pure.
+"""SkyDNS records to RRsets: A, AAAA and CNAME by `host`, TXT by `text`, SRV, MX and PTR as views. Pure.
 
 Where CoreDNS's etcd plugin serves an owner's note or hides a host behind it, the host is served and the
 note is not.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from dnsserver.skydns.key import Labels
@@ -12,7 +13,7 @@ from dnsserver.skydns.record import MAX_TTL, Record, RecordError, is_ownership
 from dnsserver.wire import const, name, rdata
 from dnsserver.wire.name import Name, NameFault
 from dnsserver.zone.rrset import RRset, RRsets
-from dnsserver.zone.zone import Stored
+from dnsserver.zone.zone import Owned
 
 
 def owner_of(labels: Labels, record: Record) -> Name:
@@ -46,21 +47,32 @@ def checked(record: Record) -> Record:
     return record
 
 
-def rrsets_of(records: Sequence[Stored], default_ttl: int) -> RRsets:
+def rrsets_of(records: Sequence[Owned], default_ttl: int, *, reverse: bool = False) -> RRsets:
     """Return the RRsets of the records that answer one name, given in key order.
 
     Of two keys that differ in case only the first counts; of the groups the shallowest key's; equal
     data is served once, with the smallest TTL of its RRset. A CNAME beside other data is left out, of
     several CNAMEs the first is served (RFC 1034 §3.6.2).
+
+    SkyDNS also answers SRV, MX and PTR of a host, and the text beside a host name as TXT: these are views
+    of the same record and no reason to leave out a CNAME. In a `reverse` zone a host name is a PTR and
+    nothing else.
     """
+    counted = _of_group(_without_case_twins(records))
+    weights = _weights(record for _, _, record in counted)
     data: dict[int, dict[bytes, int]] = {}
-    for _, record in _of_group(_without_case_twins(records)):
+    solid = False
+    for owner, _, record in counted:
         ttl = min(record.ttl or default_ttl, MAX_TTL)
-        for kind, octets in _rdata(record):
+        main, views = _rdata(owner, record, weights)
+        if reverse:
+            main = [(const.PTR if kind == const.CNAME else kind, octets) for kind, octets in main]
+        solid = solid or any(kind not in (const.CNAME, const.PTR) for kind, _ in main)
+        for kind, octets in main + views:
             ttls = data.setdefault(kind, {})
             ttls[octets] = min(ttl, ttls.get(octets, ttl))
     if const.CNAME in data:
-        if len(data) > 1:
+        if solid:
             del data[const.CNAME]
         else:
             target, ttl = next(iter(data[const.CNAME].items()))
@@ -68,13 +80,47 @@ def rrsets_of(records: Sequence[Stored], default_ttl: int) -> RRsets:
     return {kind: RRset(kind, min(ttls.values()), tuple(ttls)) for kind, ttls in data.items()}
 
 
-def _rdata(record: Record) -> list[tuple[int, bytes]]:
-    found = []
-    if record.host:
-        found.append(rdata.address(record.host) or (const.CNAME, _target(record.host)))
-    if record.text and not (record.host and is_ownership(record.text)):
-        found.append((const.TXT, rdata.strings([record.text.encode("utf-8")])))
-    return found
+Typed = list[tuple[int, bytes]]
+"""Types with rdata."""
+
+
+def _rdata(owner: Name, record: Record, weights: Mapping[int, int]) -> tuple[Typed, Typed]:
+    """Return what a record is, and the views of it."""
+    main: Typed = []
+    views: Typed = []
+    text = record.text.encode("utf-8")
+    if not record.host:
+        return ([(const.TXT, rdata.strings([text]))] if text else main), views
+    address = rdata.address(record.host)
+    target = owner if address else _target(record.host)
+    main.append(address or (const.CNAME, target))
+    if text and not is_ownership(record.text):
+        (main if address else views).append((const.TXT, rdata.strings([text])))
+    priority = record.priority or DEFAULT_PRIORITY
+    if 0 <= priority <= _MAX16 and 0 <= record.port <= _MAX16:
+        share = math.floor(100.0 / weights[priority] * (record.weight or DEFAULT_WEIGHT))
+        fields = (priority, min(max(share, 1), _MAX16), record.port)
+        views.append((const.SRV, b"".join(field.to_bytes(2, "big") for field in fields) + target))
+        if record.mail:
+            views.append((const.MX, priority.to_bytes(2, "big") + target))
+    if not address and not record.targetstrip:
+        views.append((const.PTR, target))
+    return main, views
+
+
+DEFAULT_PRIORITY: Final = 10
+DEFAULT_WEIGHT: Final = 100
+
+_MAX16: Final = 65_535
+
+
+def _weights(records: Iterable[Record]) -> Mapping[int, int]:
+    """Return the sum of the weights at each priority; never 0."""
+    sums: dict[int, int] = {}
+    for record in records:
+        priority = record.priority or DEFAULT_PRIORITY
+        sums[priority] = sums.get(priority, 0) + (record.weight or DEFAULT_WEIGHT)
+    return {priority: total or 1 for priority, total in sums.items()}
 
 
 def _target(host: str) -> Name:
@@ -86,27 +132,25 @@ def _target(host: str) -> Name:
         raise RecordError("host", f"host: {fault}") from None
 
 
-def _without_case_twins(records: Sequence[Stored]) -> list[Stored]:
-    seen: set[bytes] = set()
-    return [
-        stored
-        for stored in records
-        if (folded := stored.key.lower()) not in seen and not seen.add(folded)  # type: ignore[func-returns-value]
-    ]
+def _without_case_twins(records: Sequence[Owned]) -> list[Owned]:
+    first: dict[bytes, Owned] = {}
+    for owned in records:
+        first.setdefault(owned.key.lower(), owned)
+    return list(first.values())
 
 
 _NO_GROUP: Final = ""
 
 
-def _of_group(records: list[Stored]) -> list[Stored]:
+def _of_group(records: list[Owned]) -> list[Owned]:
     """Keep the group of the shallowest key, and all without a group; all, where two groups are shallowest."""
     if len(records) == 1:
         return records
-    grouped = [(stored.key.count(b"/"), stored.record.group) for stored in records if stored.record.group]
+    grouped = [(owned.key.count(b"/"), owned.record.group) for owned in records if owned.record.group]
     if not grouped:
         return records
     depth = min(grouped)[0]
     groups = {group for level, group in grouped if level == depth}
     if len(groups) > 1:
         return records
-    return [stored for stored in records if stored.record.group in (*groups, _NO_GROUP)]
+    return [owned for owned in records if owned.record.group in (*groups, _NO_GROUP)]

@@ -12,11 +12,15 @@ from typing import Any, Final, NamedTuple
 from dnsserver.skydns.key import Key
 from dnsserver.skydns.record import Record
 from dnsserver.wire.name import Name, ancestors, labels_of, parent
-from dnsserver.zone.rrset import NONE, RRsets
-from dnsserver.zone.zone import Stored, Zone
+from dnsserver.zone.rrset import RRsets
+from dnsserver.zone.zone import Owned, Stored, Zone
 
 MAX_DESCENDANTS: Final = 4096
 """Records below a name that answer for it under SkyDNS lookup. More A records do not fit any message."""
+
+_APEX_RECORDS: Final = b"\4apex\3dns"
+_APEX_SERVERS: Final = b"\2ns\3dns"
+"""Labels below an apex whose records are the apex's own, and its name servers (SkyDNS)."""
 
 _UNCOMPILED: Final[dict[bytes, Any]] = {}
 """The `answers` of a node for which nothing has been compiled; shared, and never written."""
@@ -87,21 +91,28 @@ class ZoneTable:
     def rrsets(self, name: Name, node: Node) -> RRsets:
         """Return what is served at a node."""
         zone = node.zone
-        if not zone.synced:
-            return zone.rrsets(name, ()) if name in zone.static or name == zone.apex else NONE
-        return zone.rrsets(name, self.answering(name, node))
+        if name == zone.apex:
+            # SkyDNS keeps what belongs to the apex below names of its own.
+            at_apex = self.answering(Name(_APEX_RECORDS + name)) or self.answering(name)
+            return zone.apex_rrsets(at_apex, self.answering(Name(_APEX_SERVERS + name)))
+        return zone.rrsets(name, self.answering(name))
 
-    def answering(self, name: Name, node: Node) -> Sequence[Stored]:
-        """Return the records that answer for a name, in key order: its own, or those below it that may."""
-        zone = node.zone
-        if node.records or not node.speakers or name in zone.static or name == zone.apex:
-            return node.records
-        return sorted(islice(self._below(node), MAX_DESCENDANTS))
+    def answering(self, name: Name) -> Sequence[Owned]:
+        """Return the records that answer for a name, in key order: its own, or those below it that may.
 
-    def _below(self, node: Node) -> Iterator[Stored]:
+        None while the zone is not synced.
+        """
+        node = self.nodes.get(name)
+        if node is None or not node.zone.synced:
+            return ()
+        if node.records or not node.speakers or name in node.zone.static or name == node.zone.apex:
+            return [Owned(name, key, record) for key, record in node.records]
+        return sorted(islice(self._below(node), MAX_DESCENDANTS), key=lambda owned: owned.key)
+
+    def _below(self, node: Node) -> Iterator[Owned]:
         for name in node.speakers or ():
             child = self.nodes[name]
-            yield from (stored for stored in child.records if not stored.record.targetstrip)
+            yield from (Owned(name, key, record) for key, record in child.records if not record.targetstrip)
             yield from self._below(child)
 
     def apply(self, changes: Iterable[Change], revision: int) -> int:

@@ -18,7 +18,15 @@ class Stored(NamedTuple):
     record: Record
 
 
-RRsetsOf = Callable[[Sequence[Stored], int], RRsets]
+class Owned(NamedTuple):
+    """A record that answers some name, and the name that owns it: the same, or one below."""
+
+    owner: Name
+    key: Key
+    record: Record
+
+
+RRsetsOf = Callable[[Sequence[Owned], int], RRsets]
 """(records that answer one name, in key order; the TTL of those that set none) → its RRsets."""
 
 
@@ -95,13 +103,25 @@ class Zone:
         soa = self.soa_rrset()
         return soa._replace(ttl=min(soa.ttl, self.soa.minimum))
 
-    def rrsets(self, name: Name, records: Sequence[Stored]) -> RRsets:
-        """Return what is served at `name`, for which `records` answer."""
+    def rrsets(self, name: Name, records: Sequence[Owned]) -> RRsets:
+        """Return what is served at `name`, for which `records` answer; at the apex without SOA and NS."""
         static = self.static.get(name, NONE)
-        if name == self.apex:
-            fixed = {const.SOA: self.soa_rrset(), const.NS: RRset(const.NS, self.ttl, (self.soa.mname,))}
-            static = {**fixed, **static}
         return merged(static, self._rrsets_of(records, self.ttl) if records else NONE)
+
+    def apex_rrsets(self, records: Sequence[Owned], servers: Sequence[Owned]) -> RRsets:
+        """Return what is served at the apex.
+
+        Its name servers are the static NS records, else the owners of the addresses in `servers`, else the
+        SOA's mname.
+        """
+        names = dict.fromkeys(
+            owned.owner
+            for owned in servers
+            if {const.A, const.AAAA} & self._rrsets_of([owned], self.ttl).keys()
+        )
+        servers_rrset = RRset(const.NS, self.ttl, tuple(names) or (self.soa.mname,))
+        fixed = {const.SOA: self.soa_rrset(), const.NS: servers_rrset}
+        return {**fixed, **self.rrsets(self.apex, records)}
 
     def cut_above(self, name: Name) -> Name | None:
         """Return the highest zone cut at or above `name`, which hides all below it."""
