@@ -1,0 +1,81 @@
+"""Tables and responders made in memory from what an operator writes: the zone YAML, and keys with values."""
+
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dns.message
+import yaml
+
+from dnsserver.answer.respond import Responder, Tally, Transport
+from dnsserver.config import load
+from dnsserver.server import zone_table
+from dnsserver.skydns.key import Key, labels_of, prefix_of
+from dnsserver.skydns.record import RecordError, decode
+from dnsserver.source.rrsets import checked, owner_of
+from dnsserver.zone.table import Change, ZoneTable
+
+PREFIX = prefix_of("/skydns")
+NO_ETCD = "http://127.0.0.1:1"
+"""An endpoint where nothing listens."""
+
+
+def table_of(zones: list[dict[str, Any]], *, etcd: str = "") -> ZoneTable:
+    """Return the table of zones as the YAML has them; with `etcd` they wait for a first snapshot."""
+    document: dict[str, Any] = {"zones": zones}
+    if etcd:
+        document["etcd"] = {"endpoints": [etcd]}
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory) / "zone.yaml"
+        file.write_text(yaml.safe_dump(document), "utf-8")
+        return zone_table(load(file))
+
+
+def change(path: str, value: str | bytes | None) -> Change:
+    """Return the change that brings the key below the prefix to a value, or away."""
+    key = Key(PREFIX + path.encode())
+    labels = labels_of(key, PREFIX)
+    if value is None:
+        return Change(key, labels, None, None)
+    try:
+        record = checked(decode(value if isinstance(value, bytes) else value.encode()))
+        return Change(key, labels, owner_of(labels, record), record)
+    except RecordError:
+        return Change(key, labels, None, None)
+
+
+def changes(values: Mapping[str, str | bytes | None]) -> Iterator[Change]:
+    """Yield the change of each key that can be a name."""
+    for path, value in values.items():
+        try:
+            yield change(path, value)
+        except RecordError:
+            continue
+
+
+def filled(
+    zones: list[dict[str, Any]], values: Mapping[str, str | bytes | None], revision: int = 7
+) -> ZoneTable:
+    table = table_of(zones)
+    table.apply(changes(values), revision)
+    return table
+
+
+def raising(error: Exception) -> None:
+    """Stand in for the log of faults: a test wants to see them."""
+    raise error
+
+
+def responder(table: ZoneTable, transport: Transport = "udp") -> Responder:
+    return Responder(table, Tally(), transport, raising)
+
+
+def parsed(reply: bytes) -> dns.message.Message:
+    """Return a response as dnspython reads it, each RR apart, so that nothing twice is hidden."""
+    return dns.message.from_wire(reply, one_rr_per_rrset=True)
+
+
+def lines(section: Iterable[Any]) -> list[str]:
+    """Return the RRs of a section as zone-file text: owner, ttl, class, type, data."""
+    return [rrset.to_text() for rrset in section]
