@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 import uvloop
 
 from dnsserver.config import ConfigError, Override, load
+from dnsserver.config.load import static_records
 from dnsserver.ops import log
 from dnsserver.ops.metrics import build_version
 from dnsserver.server import Server, etcd_address
@@ -106,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if config.etcd:
             etcd_address(config.etcd)
         if arguments.check:
-            records = sum(len(zone.records) for zone in config.zones)
+            records = sum(len(static_records(zone, apex)) for zone in config.zones for apex in zone.name)
             print(f"{arguments.config}: good: {len(config.zones)} zones, {records} static records")
             return 0
     except ConfigError as error:

@@ -26,8 +26,9 @@ from dnsserver.transport.sockets import Address, ListenError, NoIPv6, listen_tcp
 from dnsserver.transport.tcp import TcpListener
 from dnsserver.transport.udp import UdpListener, serve_udp
 from dnsserver.wire import const, name
+from dnsserver.wire.name import Name
 from dnsserver.zone.table import ZoneTable
-from dnsserver.zone.zone import Soa, Zone
+from dnsserver.zone.zone import Soa, Zone, soa_of
 
 log = logging.getLogger("dnsserver")
 
@@ -42,29 +43,34 @@ GC_THRESHOLDS: Final = (50_000, 50, 1_000_000)
 
 def zone_table(config: models.Config) -> ZoneTable:
     """Return the table of a checked configuration, with its static records alone."""
-    return ZoneTable(_zone(zone, from_etcd=config.etcd is not None) for zone in config.zones)
+    return ZoneTable(
+        _zone(zone, apex, from_etcd=config.etcd is not None) for zone in config.zones for apex in zone.name
+    )
 
 
-def _zone(zone: models.Zone, *, from_etcd: bool) -> Zone:
-    mname, rname = soa_names(zone.soa, zone.name)
-    soa = zone.soa
+def _zone(zone: models.Zone, apex: Name, *, from_etcd: bool) -> Zone:
+    soa, serial, ttl = _soa(zone, apex)
     return Zone(
-        zone.name,
-        Soa(
-            mname=mname,
-            rname=rname,
-            refresh=soa.refresh,
-            retry=soa.retry,
-            expire=soa.expire,
-            minimum=soa.minimum,
-        ),
+        apex,
+        soa,
         ttl=zone.ttl,
-        static=rrsets_by_name(static_records(zone)),
-        rrsets_of=partial(rrsets_of, reverse=name.is_within(zone.name, _ARPA)),
+        soa_ttl=ttl,
+        static=rrsets_by_name(static_records(zone, apex)),
+        rrsets_of=partial(rrsets_of, reverse=name.is_within(apex, _ARPA)),
         skydns_lookup=zone.lookup == "skydns",
         synced=not from_etcd,
-        serial=soa.serial,
+        serial=serial,
     )
+
+
+def _soa(zone: models.Zone, apex: Name) -> tuple[Soa, int, int]:
+    """Return the SOA, its first serial and its TTL: the zone file's, else those of the configuration."""
+    if zone.imported and zone.imported.soa:
+        soa, serial = soa_of(zone.imported.soa)
+        return soa, serial, zone.imported.soa_ttl
+    mname, rname = soa_names(zone.soa, apex)
+    fields = zone.soa.model_dump(include={"refresh", "retry", "expire", "minimum"})
+    return Soa(mname=mname, rname=rname, **fields), zone.soa.serial, zone.ttl
 
 
 def etcd_address(etcd: models.Etcd) -> EtcdAddress:

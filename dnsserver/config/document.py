@@ -30,6 +30,8 @@ class Fault(NamedTuple):
     path: Path
     reason: str
     place: Place | None = None
+    file: str = ""
+    """Where the place is, if not in the zone YAML itself."""
 
 
 class Document(NamedTuple):

@@ -9,9 +9,10 @@ from typing import Any, Final, NamedTuple, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from dnsserver.config.document import Document, Fault, Path, read
-from dnsserver.config.models import Config, Soa, StaticLine, Zone
+from dnsserver.config.document import Document, Fault, Path, Place, read
+from dnsserver.config.models import Config, Soa, StaticLine, Zone, apexes
 from dnsserver.source.static import StaticRecord, clashes
+from dnsserver.source.zonefile import ZoneFile, ZoneFileFault, parse
 from dnsserver.wire import const, name, rdata
 from dnsserver.wire.name import Name, NameFault
 from dnsserver.wire.rdata import RdataFault
@@ -59,7 +60,11 @@ def load(file: FilePath, overrides: Iterable[Override] = ()) -> Config:
                 config = Config.model_validate(data)
             except ValidationError as error:
                 faults += map(_fault, error.errors())
-            faults += _semantic_faults(data)
+            found, imports = _semantic_faults(data, file.parent)
+            faults += found
+            if config:
+                for index, imported in imports.items():
+                    config.zones[index]._imported = imported
     elif not faults:
         faults.append(Fault((), f"expected keys and values, got a {type(document.data).__name__}"))
     if faults or config is None:
@@ -67,14 +72,15 @@ def load(file: FilePath, overrides: Iterable[Override] = ()) -> Config:
     return config
 
 
-def static_records(zone: Zone) -> list[StaticRecord]:
-    """Return the records of a zone that has passed `load`."""
-    return [
+def static_records(zone: Zone, apex: Name) -> list[StaticRecord]:
+    """Return the records of a zone that has passed `load`: those of its file, and those of the YAML."""
+    imported = zone.imported.records if zone.imported else []
+    return imported + [
         StaticRecord(
-            name.from_text(line.name, zone.name),
+            name.from_text(line.name, apex),
             line.type,
             zone.ttl if line.ttl is None else line.ttl,
-            rdata.from_text(line.type, line.data, zone.name),
+            rdata.from_text(line.type, line.data, apex),
         )
         for line in zone.records
     ]
@@ -101,6 +107,8 @@ def _line(fault: Fault, file: FilePath, document: Document, origins: dict[Path, 
     for path, origin in origins.items():
         if fault.path[: len(path)] == path:
             return f"{origin}: {fault.reason}"
+    if fault.file:
+        return f"{fault.file}:{fault.place.line if fault.place else 1}: {fault.reason}"
     place = fault.place or _place(fault, document)
     return f"{file}:{place.line}:{place.column}: {where + ': ' if where else ''}{fault.reason}"
 
@@ -155,23 +163,52 @@ def _model_in(annotation: Any) -> Any:
     return next(found for part in get_args(annotation) if (found := _model_in(part)))
 
 
-def _semantic_faults(data: dict[str, Any]) -> list[Fault]:
-    """Return the faults that no single value shows; of broken neighbours nothing is said twice."""
+def _semantic_faults(data: dict[str, Any], directory: FilePath) -> tuple[list[Fault], dict[int, ZoneFile]]:
+    """Return the faults that no single value shows, and the zone files read.
+
+    Of what is broken in itself nothing is said twice.
+    """
     zones = data.get("zones")
     faults: list[Fault] = []
+    files: dict[int, ZoneFile] = {}
     seen: set[Name] = set()
     for index, zone in enumerate(zones if isinstance(zones, list) else ()):
-        try:
-            apex = name.from_text(zone["name"])
-        except (NameFault, TypeError, KeyError, AttributeError):
-            continue
         path = ("zones", index)
-        if apex in seen:
+        try:
+            names = apexes(zone["name"])
+        except (ValueError, TypeError, KeyError, AttributeError):
+            continue
+        if seen & set(names):
             faults.append(Fault((*path, "name"), f"{zone['name']}: a second zone of this name"))
-        seen.add(apex)
-        faults += _soa_faults(zone, apex, path)
-        faults += _record_faults(zone, apex, path)
-    return faults
+        seen.update(names)
+        faults += _soa_faults(zone, names[0], path)
+        imported = None
+        if isinstance(zone.get("file"), str) and zone["file"]:
+            found = _zone_file(zone, names, directory, path)
+            if isinstance(found, Fault):
+                faults.append(found)
+            else:
+                imported = files[index] = found
+        faults += _record_faults(zone, names[0], imported, path)
+    return faults, files
+
+
+def _zone_file(
+    zone: dict[str, Any], names: tuple[Name, ...], directory: FilePath, path: Path
+) -> ZoneFile | Fault:
+    here = (*path, "file")
+    file = directory / zone["file"]
+    if len(names) > 1:
+        return Fault(here, f"a file is for one zone; {zone['name']} stands for {len(names)}")
+    ttl = zone.get("ttl")
+    try:
+        return parse(file.read_text("utf-8"), names[0], ttl if isinstance(ttl, int) else 300)
+    except OSError as error:
+        return Fault(here, f"{file} cannot be read: {error.strerror}")
+    except UnicodeDecodeError:
+        return Fault(here, f"{file} is not UTF-8")
+    except ZoneFileFault as fault:
+        return Fault(here, str(fault), Place(fault.line, 1), str(file))
 
 
 def _soa_faults(zone: dict[str, Any], apex: Name, path: Path) -> list[Fault]:
@@ -197,7 +234,7 @@ _NOT_STATIC: Final = {
 }
 
 
-def _record_faults(zone: dict[str, Any], apex: Name, path: Path) -> list[Fault]:
+def _record_faults(zone: dict[str, Any], apex: Name, imported: ZoneFile | None, path: Path) -> list[Fault]:
     lines, faults = zone.get("records"), []
     records: dict[int, StaticRecord] = {}
     for index, raw in enumerate(lines if isinstance(lines, list) else ()):
@@ -222,9 +259,14 @@ def _record_faults(zone: dict[str, Any], apex: Name, path: Path) -> list[Fault]:
         except (RdataFault, NameFault) as fault:
             faults.append(Fault((*here, "data"), str(fault)))
     indices = list(records)
-    return faults + [
-        Fault((*path, "records", indices[clash.record]), clash.reason) for clash in clashes(records.values())
-    ]
+    before = imported.records if imported else []
+    for clash in clashes([*before, *records.values()]):
+        if clash.record >= len(before):
+            faults.append(Fault((*path, "records", indices[clash.record - len(before)]), clash.reason))
+        elif imported:
+            place = Place(imported.lines[clash.record], 1)
+            faults.append(Fault((*path, "file"), clash.reason, place, str(zone["file"])))
+    return faults
 
 
 def soa_names(soa: Soa, apex: Name) -> tuple[Name, Name]:

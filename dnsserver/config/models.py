@@ -3,9 +3,10 @@
 import ipaddress
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
 
 from dnsserver.skydns.store import endpoint_fault
+from dnsserver.source.zonefile import ZoneFile
 from dnsserver.transport.sockets import Address
 from dnsserver.wire import const, name
 from dnsserver.wire.name import Name, NameFault
@@ -60,7 +61,34 @@ def _type(value: Any) -> int:
 
 
 ListenAddress = Annotated[Address, BeforeValidator(_address)]
-DomainName = Annotated[Name, BeforeValidator(_name)]
+
+
+def apexes(value: Any) -> tuple[Name, ...]:
+    """Return the zones that a zone's name stands for: one, or for a network those of its addresses.
+
+    A network whose length is no multiple of 8 (IPv4) or 4 (IPv6) bits is several zones, as in CoreDNS.
+
+    Raises:
+        ValueError: neither a domain name nor a network.
+    """
+    if not isinstance(value, str) or "/" not in value:
+        return (_name(value),)
+    try:
+        network = ipaddress.ip_network(value)
+    except ValueError as error:
+        raise ValueError(f"expected a domain name or a network: {error}") from None
+    step = 8 if network.version == 4 else 4
+    length = -(-network.prefixlen // step) * step
+    return tuple(_reverse_zone(part, step) for part in network.subnets(new_prefix=length))
+
+
+def _reverse_zone(network: ipaddress.IPv4Network | ipaddress.IPv6Network, step: int) -> Name:
+    labels = network.network_address.reverse_pointer.split(".")
+    unused = (network.max_prefixlen - network.prefixlen) // step
+    return name.from_text(".".join(labels[unused:]))
+
+
+Apexes = Annotated[tuple[Name, ...], BeforeValidator(apexes)]
 Ttl = Annotated[int, Field(ge=0, le=const.MAX_TTL)]
 Seconds = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
@@ -118,13 +146,22 @@ class StaticLine(_Model):
 
 
 class Zone(_Model):
-    name: DomainName
+    name: Apexes
+    """A domain name, or a network as 10.0.0.0/24 for its reverse zones."""
     ttl: Ttl = 300
     """Seconds, for records that set none."""
     soa: Soa = Soa()
     lookup: Literal["skydns", "exact"] = "skydns"
     """skydns: a record without targetstrip answers for its ancestors too, where they own nothing."""
     records: list[StaticLine] = []
+    file: str = ""
+    """A zone file, from the YAML's directory; its SOA counts instead of `soa`. Beside `records`."""
+    _imported: ZoneFile | None = PrivateAttr(None)
+
+    @property
+    def imported(self) -> ZoneFile | None:
+        """What stood in `file` when the configuration was loaded."""
+        return self._imported
 
 
 class Listener(_Model):

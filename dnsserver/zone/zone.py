@@ -1,5 +1,6 @@
 """A zone: its apex, its SOA, and what is fixed about it. The names in it are nodes of the table."""
 
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -7,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from dnsserver.skydns.key import Key
 from dnsserver.skydns.record import Record
 from dnsserver.wire import const
-from dnsserver.wire.name import Name, ancestors
+from dnsserver.wire.name import Name, ancestors, canonical, end_of_name
 from dnsserver.zone.rrset import NONE, RRset, RRsets, merged, soa_rdata
 
 
@@ -41,6 +42,22 @@ class Soa:
     """Seconds a negative answer may be cached, at most (RFC 2308 §4)."""
 
 
+def soa_of(rdata: bytes) -> tuple[Soa, int]:
+    """Return the fields of whole SOA rdata, and the serial."""
+    mname_end = end_of_name(rdata, 0)
+    end = end_of_name(rdata, mname_end)
+    serial, refresh, retry, expire, minimum = struct.unpack(">5L", rdata[end:])
+    soa = Soa(
+        mname=canonical(rdata[:mname_end]),
+        rname=canonical(rdata[mname_end:end]),
+        refresh=refresh,
+        retry=retry,
+        expire=expire,
+        minimum=minimum,
+    )
+    return soa, serial
+
+
 class Zone:
     """One zone. `static` are the RRsets of the configuration, by name; the others come from etcd."""
 
@@ -55,10 +72,12 @@ class Zone:
         skydns_lookup: bool = True,
         synced: bool = True,
         serial: int = 1,
+        soa_ttl: int | None = None,
     ) -> None:
         self.apex: Final = apex
         self.soa: Final = soa
         self.ttl: Final = ttl
+        self.soa_ttl: Final = ttl if soa_ttl is None else soa_ttl
         self.static: Final = static
         self.skydns_lookup: Final = skydns_lookup
         """A record without targetstrip also answers for ancestors that own nothing."""
@@ -96,7 +115,7 @@ class Zone:
             expire=soa.expire,
             minimum=soa.minimum,
         )
-        return RRset(const.SOA, self.ttl, (rdata,))
+        return RRset(const.SOA, self.soa_ttl, (rdata,))
 
     def negative_soa(self) -> RRset:
         """Return the SOA as it goes into the authority section of negative answers (RFC 2308 §3)."""
