@@ -233,23 +233,28 @@ class FakeKube:
 
     async def _watch(self, request: web.Request, resource: Resource, namespace: str) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
-        await response.prepare(request)
-        if self.watches_are == "closed":
-            return response
-        if self.watches_are == "silent":
-            await asyncio.Event().wait()
+        with contextlib.suppress(ConnectionError):  # the client may leave at any time
+            await response.prepare(request)
+            if self.watches_are == "silent":
+                await asyncio.Event().wait()
+            if self.watches_are == "live":
+                await self._follow(request, resource, namespace, response)
+        return response
+
+    async def _follow(
+        self, request: web.Request, resource: Resource, namespace: str, response: web.StreamResponse
+    ) -> None:
         typed = {"kind": resource.kind, "apiVersion": resource.api_version}
         watch = Watch(resource.plural, namespace, asyncio.Queue())
         self._replay(watch, request.query.get("resourceVersion", ""))
         self._open.append(watch)
         seconds = float(request.query.get("timeoutSeconds") or 1800)
         try:
-            with contextlib.suppress(TimeoutError, ConnectionError):
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._send(watch, typed, response, "allowWatchBookmarks" in request.query)
         finally:
             self._open.remove(watch)
-        return response
 
     def _replay(self, watch: Watch, since: str) -> None:
         """Queue what came after `since`; without it, or from "0", the current objects as ADDED."""
