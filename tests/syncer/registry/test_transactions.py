@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ class Etcd:
     def __init__(self, values=()):
         self.revision = 1
         self.keys = {key: (value, 1) for key, value in dict(values).items()}
+        self.leases = {}
 
     def copy(self):
         other = Etcd()
@@ -32,7 +34,10 @@ class Etcd:
         return {key: value for key, (value, _) in self.keys.items()}
 
     def inventory(self):
-        entries = [Entry(key, value, revision) for key, (value, revision) in sorted(self.keys.items())]
+        entries = [
+            Entry(key, value, revision, self.leases.get(key, 0))
+            for key, (value, revision) in sorted(self.keys.items())
+        ]
         return take_inventory(entries, PREFIX, ME)
 
     def commit(self, txn, limit):
@@ -44,6 +49,7 @@ class Etcd:
             assert self.keys.get(key, (b"", 0))[1] == revision
         self.revision += 1
         self.keys.update({key: (value, self.revision) for key, value in txn.puts.items()})
+        self.leases = {key: lease for key, lease in self.leases.items() if key not in txn.puts}
         for key in txn.deletes:
             del self.keys[key]
 
@@ -314,6 +320,96 @@ def test_a_value_that_was_edited_by_hand_is_put_right_in_place():
     etcd.keys[key] = (json_of(host="192.0.2.66", targetstrip=1), 7)
     etcd.sync([a()])
     assert etcd.values() == right
+
+
+TEXT = {b"/skydns/test/a-a/11111111": json_of(text=ownership(), targetstrip=1)}
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        {b"a/7b0c11aa": {}, b"a/7b0c11ab": {}},
+        {b"a/7b0c11aa": {}, b"a/7b0c11ab": {"host": "192.0.2.2", "ttl": 60}},
+        {b"a/7b0c11aa": {}, b"a/7b0c11ab": {"host": "192.0.2.2", "group": "g"}},
+        {b"a/7b0c11aa": {"host": "::ffff:192.0.2.1"}},
+        {b"A/7b0c11aa": {}},
+        {b"a/7b0c11aa": {"text": ownership()}},
+        {b"a": {"text": ownership(), "targetstrip": 0}},
+        {b"a/7b0c11aa": {"text": ownership(), "port": 80}},
+    ],
+)
+def test_keys_of_ours_in_another_shape_are_put_right(hosts):
+    base = {"host": "192.0.2.1", "targetstrip": 1}
+    etcd = Etcd(TEXT | {b"/skydns/test/" + key: json_of(**(base | more)) for key, more in hosts.items()})
+    targets = etcd.ours()["a.test", "A"].targets
+    assert not etcd.ours()["a.test", "A"].intact
+    etcd.sync([a("a.test", *targets)])
+    values = [json.loads(value) for key, value in etcd.values().items() if b"/a/" in key]
+    assert sorted(value["host"] for value in values) == list(targets)
+    assert all(value.keys() == {"host", "targetstrip"} for value in values)
+    assert len(etcd.values()) == len(targets) + 1
+
+
+@pytest.mark.parametrize("key", [b"a/x1", b"a/ffffffff", b"a", b"a/7b0c11aa"], ids=lambda key: key.decode())
+def test_a_key_that_no_program_would_have_written_is_not_ours(key):
+    value = json_of(host="192.0.2.9", targetstrip=key.count(b"/"), port=80 * key.endswith(b"aa"))
+    etcd = Etcd(TEXT | {b"/skydns/test/" + key: value})
+    etcd.sync([])
+    assert etcd.values() == {b"/skydns/test/" + key: value}
+
+
+def test_a_key_with_a_lease_is_somebody_elses():
+    etcd = Etcd(TEXT | {b"/skydns/test/a/7b0c11aa": json_of(host="192.0.2.9", targetstrip=1)})
+    etcd.leases[b"/skydns/test/a/7b0c11aa"] = 7
+    etcd.sync([])
+    assert etcd.values().keys() == {b"/skydns/test/a/7b0c11aa"}
+
+
+def test_our_own_text_under_a_lease_is_made_to_stay():
+    etcd = Etcd()
+    etcd.sync([a("l" * 63 + ".test")])
+    ((key, _),) = etcd.values().items()
+    etcd.leases[key] = 7
+    etcd.sync([a("l" * 63 + ".test")])
+    assert etcd.leases == {}
+
+
+def test_where_two_claim_a_name_only_keys_with_our_label_are_ours():
+    etcd = Etcd()
+    etcd.sync([a()])
+    stranger = {
+        b"/skydns/test/a/7b0c11aa": json_of(host="192.0.2.9", targetstrip=1),
+        b"/skydns/test/a-a/11111111": json_of(text=ownership("them"), targetstrip=1),
+    }
+    etcd.keys.update({key: (value, 1) for key, value in stranger.items()})
+    assert etcd.ours()["a.test", "A"].targets == ("192.0.2.1",)
+    etcd.sync([])
+    assert etcd.values() == stranger
+
+
+def test_the_owner_field_of_a_strictly_owned_key_is_kept():
+    key = b"/skydns/test/a/7b0c11aa"
+    etcd = Etcd({key: json_of(host="192.0.2.1", targetstrip=1, owner=ME)})
+    etcd.sync([a(ttl=60)])
+    assert json.loads(etcd.values()[key])["owner"] == ME
+    assert etcd.planned([a(ttl=60)])[0].changes == ()
+
+
+def test_a_label_that_a_stranger_has_taken_is_avoided():
+    etcd = Etcd()
+    etcd.sync([a()])
+    taken = dict.fromkeys(etcd.values(), b"not json")
+    etcd = Etcd(taken)
+    etcd.sync([a()])
+    assert etcd.planned([a()])[0].changes == ()
+    assert etcd.ours()["a.test", "A"].targets == ("192.0.2.1",)
+    etcd.sync([])
+    assert etcd.values() == taken
+
+
+def test_a_targetstrip_beyond_the_key_strips_nothing():
+    etcd = Etcd({b"/skydns/test/a": json_of(host="192.0.2.9", targetstrip=9)})
+    assert [r.name for r in etcd.inventory().current()] == ["a.test"]
 
 
 def test_an_upper_case_key_moves_to_lower_case():

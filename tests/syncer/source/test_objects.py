@@ -25,8 +25,8 @@ def loosely(**fields):
     return st.fixed_dictionaries({}, optional={key: value | anything for key, value in fields.items()})
 
 
-names = st.sampled_from(["cheese", "UPPER", "a,external-dns/owner=x", ""])
-metadata = loosely(name=names, namespace=names, annotations=annotations)
+names = st.sampled_from(["cheese", "cheese", "cheese", "UPPER", "a,external-dns/owner=x", ""])
+metadata = st.fixed_dictionaries({"name": names}, optional={"namespace": names, "annotations": annotations})
 entries = st.lists(loosely(ip=st.just("192.0.2.1"), hostname=st.just("lb.test")) | anything, max_size=3)
 status = loosely(loadBalancer=loosely(ingress=entries), addresses=entries)
 ingress_spec = loosely(
@@ -39,7 +39,13 @@ service_spec = loosely(
     clusterIP=st.sampled_from(["None", "10.0.0.1"]),
     externalIPs=st.lists(st.just("192.0.2.2") | anything, max_size=2),
 )
-raws = loosely(metadata=metadata, spec=ingress_spec | service_spec, status=status) | anything
+raws = (
+    st.fixed_dictionaries(
+        {"metadata": metadata, "spec": ingress_spec | service_spec}, optional={"status": status | anything}
+    )
+    | loosely(metadata=metadata, spec=ingress_spec, status=status)
+    | anything
+)
 
 
 @given(st.lists(raws, max_size=4))
@@ -55,7 +61,7 @@ def test_fields_of_the_wrong_type_are_named_and_the_rest_is_read():
     ingress = read_ingress(
         {
             "metadata": {"name": "cheese", "annotations": {"a": 1, "b": "2"}},
-            "spec": {"rules": [{"host": "a.test"}, {"host": 7}, "x"], "tls": None},
+            "spec": {"rules": [{"host": "a.test"}, {"host": 7}, "x"], "tls": [{"hosts": 5}, {"hosts": None}]},
             "status": None,
         }
     )
@@ -65,6 +71,7 @@ def test_fields_of_the_wrong_type_are_named_and_the_rest_is_read():
     assert sorted(fault.detail for fault in ingress.faults) == [
         "annotation a: expected a string (write it in quotes), got int",
         "host: expected a string, got int",
+        "hosts: expected a list, got int",
         "rules[]: expected an object, got str",
     ]
 
