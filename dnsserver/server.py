@@ -60,6 +60,7 @@ def _zone(zone: models.Zone, apex: Name, *, from_etcd: bool) -> Zone:
         skydns_lookup=zone.lookup == "skydns",
         synced=not from_etcd,
         serial=serial,
+        serial_is_time=zone.serial == "time",
     )
 
 

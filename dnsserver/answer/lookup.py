@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 from dnsserver.wire import const
 from dnsserver.wire.name import Name
 from dnsserver.zone.rrset import RRset
+from dnsserver.zone.search import search
 from dnsserver.zone.table import ZoneTable
 from dnsserver.zone.zone import Zone
 
@@ -56,15 +57,19 @@ def lookup(table: ZoneTable, qname: Name, qtype: int) -> Answer:
         if cut and not (cut == name and qtype == const.DS):
             return _referral(table, zone, cut, tuple(chain))
         node, source = table.nodes.get(name), name
-        if node is None and zone.synced:
+        found = search(table, zone, name) if node is None else None
+        if node is None and found is None and zone.synced:
             encloser = table.encloser(name)
             source = Name(b"\1*" + encloser[0]) if encloser else name
             node = table.nodes.get(source)
             if not chain and node:
                 wildcard = source
-        if node is None:
+        if found is not None:
+            rrsets = zone.rrsets(name, found)
+        elif node is None:
             return _negative(zone, const.NXDOMAIN, tuple(chain), wildcard)
-        rrsets = table.rrsets(source, node)
+        else:
+            rrsets = table.rrsets(source, node)
         # ANY gets one RRset of those there are (RFC 8482 §4.1).
         rrset = rrsets.get(min(rrsets, default=0) if qtype == const.ANY else qtype)
         if rrset:

@@ -151,6 +151,8 @@ class Zone(_Model):
     ttl: Ttl = 300
     """Seconds, for records that set none."""
     soa: Soa = Soa()
+    serial: Literal["revision", "time"] = "revision"
+    """Where the serial of a change comes from: etcd's revision, or the clock in seconds."""
     lookup: Literal["skydns", "exact"] = "skydns"
     """skydns: a record without targetstrip answers for its ancestors too, where they own nothing."""
     records: list[StaticLine] = []

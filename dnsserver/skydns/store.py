@@ -269,6 +269,18 @@ class Store:
             yield Batch(pending, reached)
             pending = []
 
+    def granted_ttl(self, lease: int) -> int:
+        """Return the seconds a lease was granted for; 0 if it is no more.
+
+        Raises:
+            StoreUnavailable: etcd did not answer.
+        """
+        response = self._call(
+            lambda client: client.leasestub.LeaseTimeToLive, pb.LeaseTimeToLiveRequest(ID=lease)
+        )
+        granted: int = response.grantedTTL
+        return max(granted, 0)
+
     def commit(
         self, *, puts: Mapping[Key, bytes], deletes: Collection[Key], expected: Mapping[Key, int]
     ) -> int:

@@ -11,12 +11,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from dnsserver.skydns.key import Key, labels_of
-from dnsserver.skydns.record import Reason, RecordError, decode
+from dnsserver.skydns.record import Reason, Record, RecordError, decode
 from dnsserver.skydns.store import Compacted, Entry, Store, StoreUnavailable
 from dnsserver.source.rrsets import checked, owner_of
+from dnsserver.wire.name import Name
 from dnsserver.zone.table import Change, ZoneTable
 
 log = logging.getLogger("dnsserver.etcd")
@@ -31,6 +33,9 @@ MAX_DELAY: Final = 5.0
 
 SLICE: Final = 200
 """Changes applied before queries get their turn: about a millisecond."""
+
+MAX_LEASES: Final = 10_000
+"""Leases whose TTL is kept in mind; more are asked for again."""
 
 MAX_ATOMIC: Final = 2000
 """Changes of a watch batch that are applied with no query between them."""
@@ -59,6 +64,7 @@ class Reflector:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._cluster_id = 0
         self._delay = FIRST_DELAY
+        self._granted: dict[int, int] = {}
         self.connected = False
         self.revision = 0
         """Of etcd, up to which the table is right; 0 before the first snapshot."""
@@ -158,12 +164,28 @@ class Reflector:
                 try:
                     record = checked(decode(entry.value))
                     name = owner_of(labels, record)
+                    if entry.lease:
+                        record = self._leased(record, name, entry.lease)
                     self.rejected.pop(entry.key, None)
                 except RecordError as error:
                     record = None
                     self._reject(entry.key, error)
             changes.append(Change(entry.key, labels, name, record))
         return changes
+
+    def _leased(self, record: Record, name: Name, lease: int) -> Record:
+        """Return the record with a TTL of at most what its lease was granted for.
+
+        Not what remains of it: that would be a call for each query. When the lease ends the watch says so.
+        """
+        granted = self._granted.get(lease)
+        if granted is None:
+            if len(self._granted) >= MAX_LEASES:
+                self._granted.clear()
+            granted = self._granted[lease] = self._store.granted_ttl(lease)
+        zone = self._table.zone_of(name)
+        ttl = record.ttl or (zone.ttl if zone else 0)
+        return replace(record, ttl=min(ttl, granted) or ttl)
 
     def _reject(self, key: bytes, error: RecordError) -> None:
         if self.rejected.get(key) != error.reason:
@@ -172,16 +194,17 @@ class Reflector:
 
     async def _apply(self, changes: Sequence[Change], revision: int, size: int) -> None:
         for at in range(0, len(changes), size):
-            self._table.apply(changes[at : at + size], revision)
+            self._table.apply(changes[at : at + size], revision, int(time.time()))
             await asyncio.sleep(0)
 
     async def _finish(self, seen: set[Key], revision: int, first: bool) -> None:
         if not first:
             names = list(self._table.nodes)
             for at in range(0, len(names), SLICE):
-                self._table.apply(self._table.retain(seen, names[at : at + SLICE]), revision)
+                changes = self._table.retain(seen, names[at : at + SLICE])
+                self._table.apply(changes, revision, int(time.time()))
                 await asyncio.sleep(0)
-        self._table.mark_synced(revision)
+        self._table.mark_synced(revision, int(time.time()))
         if first:
             self._on_synced()
 

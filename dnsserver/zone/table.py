@@ -35,8 +35,8 @@ class Node:
         self.zone = zone
         self.records: list[Stored] = []
         """Owned by this name, in key order."""
-        self.children = 0
-        """How many nodes are right below."""
+        self.children: set[Name] | None = None
+        """The nodes right below; not kept for an apex, where they are as many as the zone has names."""
         self.speakers: set[Name] | None = None
         """Those right below that have, or lead to, records which may answer for this name."""
         self.answers: dict[bytes, Any] = _UNCOMPILED
@@ -115,11 +115,18 @@ class ZoneTable:
             yield from (Owned(name, key, record) for key, record in child.records if not record.targetstrip)
             yield from self._below(child)
 
-    def apply(self, changes: Iterable[Change], revision: int) -> int:
+    def below(self, name: Name) -> Iterable[Name]:
+        """Return the nodes right below a node; of an apex those among the table's first names."""
+        node = self.nodes[name]
+        if name != node.zone.apex:
+            return node.children or ()
+        return (other for other in islice(self.nodes, MAX_DESCENDANTS) if other[0] and parent(other) == name)
+
+    def apply(self, changes: Iterable[Change], revision: int, now: int = 0) -> int:
         """Bring keys to a new state and return how many of them differ from before.
 
         Changes to a state that is there already are none: applying the pages of a snapshot to a table
-        that has them moves no serial.
+        that has them moves no serial. `now` is the clock in seconds, for zones whose serial is one.
         """
         touched: set[Zone] = set()
         count = 0
@@ -128,7 +135,7 @@ class ZoneTable:
             touched |= zones
             count += bool(zones)
         for zone in touched:
-            zone.changed(revision)
+            zone.changed(now if zone.serial_is_time else revision)
             self.nodes[zone.apex].answers = _UNCOMPILED  # the SOA
         if touched:
             self.forget_dependents()
@@ -144,12 +151,12 @@ class ZoneTable:
             if stored.key not in keys
         ]
 
-    def mark_synced(self, revision: int) -> None:
+    def mark_synced(self, revision: int, now: int = 0) -> None:
         """Note that a whole snapshot of `revision` has been applied: from now on absence is an answer."""
         for zone in self.zones.values():
             if not zone.synced:
                 zone.synced = True
-                zone.serial = revision & 0xFFFF_FFFF
+                zone.serial = (now if zone.serial_is_time else revision) & 0xFFFF_FFFF
                 zone.negative.clear()
 
     def forget_dependents(self) -> None:
@@ -192,16 +199,19 @@ class ZoneTable:
             node = self.nodes[name] = Node(zone)
             above = parent(name)
             over = self._node(above, zone)
-            over.children += 1
+            if above != zone.apex:
+                over.children = over.children or set()
+                over.children.add(name)
         return node
 
     def _prune(self, name: Name, node: Node) -> None:
         zone = node.zone
         while not node.records and not node.children and name not in zone.static and name != zone.apex:
             del self.nodes[name]
-            name = parent(name)
+            gone, name = name, parent(name)
             node = self.nodes[name]
-            node.children -= 1
+            if node.children:
+                node.children.discard(gone)
 
     def _forget(self, name: Name, node: Node, stored: Stored) -> None:
         """Drop what was compiled of a record that came or went, and note which names it may answer for."""

@@ -73,6 +73,7 @@ class Zone:
         synced: bool = True,
         serial: int = 1,
         soa_ttl: int | None = None,
+        serial_is_time: bool = False,
     ) -> None:
         self.apex: Final = apex
         self.soa: Final = soa
@@ -84,6 +85,8 @@ class Zone:
         self.synced = synced
         """False until the first snapshot: only static data may be answered."""
         self.serial = serial
+        self.serial_is_time: Final = serial_is_time
+        """The serial of a change is the clock's seconds, not etcd's revision."""
         self.cuts: Final = frozenset(
             name for name, rrsets in static.items() if const.NS in rrsets and name != apex
         )
