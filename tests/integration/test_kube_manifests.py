@@ -1,7 +1,7 @@
 """config/kubernetes and config/examples, as kubectl renders them and a real API server takes them."""
 
 import asyncio
-import os
+import copy
 import re
 import subprocess
 import sys
@@ -24,15 +24,11 @@ def kubectl(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([need_tool("kubectl"), *arguments], capture_output=True, text=True, timeout=60)
 
 
-def render(directory: Path) -> list[dict]:
-    done = kubectl("kustomize", str(directory))
-    assert done.returncode == 0, done.stderr
-    return list(yaml.safe_load_all(done.stdout))
-
-
 @pytest.fixture(scope="module")
 def rendered() -> list[dict]:
-    return render(MANIFESTS)
+    done = kubectl("kustomize", str(MANIFESTS))
+    assert done.returncode == 0, done.stderr
+    return list(yaml.safe_load_all(done.stdout))
 
 
 @pytest.fixture
@@ -43,12 +39,20 @@ def real_api(kube_api: KubeApi) -> KubeApi:
 
 
 @pytest.fixture
-def overlay(real_api: KubeApi, tmp_path: Path) -> Path:
+def moved(rendered: list[dict], real_api: KubeApi) -> list[dict]:
     """The manifests in the test's own namespace and under names of its own: the cluster may have them too."""
-    base, namespace = os.path.relpath(MANIFESTS, tmp_path), real_api.namespace
-    layer = {"resources": [base], "namespace": namespace, "nameSuffix": f"-{namespace}"}
-    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(layer))
-    return tmp_path
+    objects = copy.deepcopy([o for o in rendered if o["kind"] != "Namespace"])
+    for obj in objects:
+        if obj["metadata"].pop("namespace", None):
+            obj["metadata"]["namespace"] = real_api.namespace
+        else:
+            obj["metadata"]["name"] += f"-{real_api.namespace}"
+        if obj["kind"] == "ClusterRoleBinding":
+            [subject] = obj["subjects"]
+            assert subject["namespace"] == "dns"
+            subject["namespace"] = real_api.namespace
+            obj["roleRef"]["name"] += f"-{real_api.namespace}"
+    return objects
 
 
 def of_kind(objects: list[dict], *kinds: str) -> dict[str, dict]:
@@ -152,11 +156,13 @@ def test_etcd_keeps_its_data_on_a_volume_claim(rendered):
     assert any(a.startswith(f"--data-dir={mount['mountPath']}/") for a in container["command"])
 
 
-async def test_a_real_api_server_takes_each_object(real_api, overlay, rendered):
+async def test_a_real_api_server_takes_each_object(real_api, moved, tmp_path):
     """Server-side dry run: schema, defaults, validation."""
-    done = kubectl(f"--kubeconfig={real_api.kubeconfig}", "apply", "--dry-run=server", f"-k{overlay}")
+    path = tmp_path / "all.yaml"
+    path.write_text(yaml.safe_dump_all(moved))
+    done = kubectl(f"--kubeconfig={real_api.kubeconfig}", "apply", "--dry-run=server", f"-f{path}")
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == len(rendered)
+    assert len(done.stdout.splitlines()) == len(moved)
 
 
 @pytest.mark.parametrize("example", ["cheese.yaml", "nginx.yaml"])
@@ -166,13 +172,11 @@ async def test_a_real_api_server_takes_the_examples(example, real_api):
     assert done.returncode == 0, done.stderr
 
 
-async def test_the_syncer_may_read_what_it_publishes_and_nothing_else(real_api, overlay):
-    objects = render(overlay)
+async def test_the_syncer_may_read_what_it_publishes_and_nothing_else(real_api, moved):
     for kind in ("ServiceAccount", "ClusterRole", "ClusterRoleBinding"):
-        for obj in of_kind(objects, kind).values():
+        for obj in of_kind(moved, kind).values():
             await real_api.apply(obj)
-    [account] = of_kind(objects, "ServiceAccount")
-    user = f"--as=system:serviceaccount:{real_api.namespace}:{account}"
+    user = f"--as=system:serviceaccount:{real_api.namespace}:syncer"
 
     def may(verb: str, resource: str) -> bool:
         asked = ("auth", "can-i", verb, resource, "--all-namespaces", user)
