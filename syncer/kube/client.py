@@ -4,7 +4,6 @@ Of the package kubernetes only the connection, the credentials and the URLs are 
 whole list for one odd object, and its watch and informer repeat failed requests without a pause.
 """
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -77,9 +76,8 @@ class ApiResource:
         """
         more = {"_continue": token} if token else {}
         try:
-            async with asyncio.timeout(self.request_timeout):
-                response = await self.call(limit=PAGE, _request_timeout=self.request_timeout, **more)
-                body = await response.read()
+            response = await self.call(limit=PAGE, _request_timeout=self.request_timeout, **more)
+            body = await response.read()
         except Exception as error:
             raise self._failure(error) from None
         self._check(response.status, body)
@@ -102,26 +100,21 @@ class ApiResource:
             ApiUnavailable: refused, broken off, or silent for longer than the server had agreed to.
             ApiGone: the resource version is too old.
         """
-        limit = self.watch_timeout + self.watch_grace
-        response = None
+        response = await self._open_watch(resource_version)
         try:
-            async with asyncio.timeout(limit):
-                response = await self._open_watch(resource_version, limit)
-                yield self._events(response.content)
-        except TimeoutError as error:
-            raise self._failure(error) from None
+            yield self._events(response.content)
         finally:
-            if response is not None:
-                response.close()
+            response.close()
 
-    async def _open_watch(self, resource_version: str, limit: float) -> Any:
+    async def _open_watch(self, resource_version: str) -> Any:
         try:
             response = await self.call(
                 watch=True,
                 resource_version=resource_version,
                 allow_watch_bookmarks=True,
                 timeout_seconds=self.watch_timeout,
-                _request_timeout=limit,
+                # Of the whole exchange: the library gives up then, also where nothing comes any more.
+                _request_timeout=self.watch_timeout + self.watch_grace,
             )
             body = b"" if response.status == 200 else await response.read()
         except Exception as error:

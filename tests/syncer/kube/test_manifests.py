@@ -154,6 +154,7 @@ async def test_the_swap_of_a_mounted_config_map_is_seen(tmp_path, manifests):
     for version in ("v1", "v2", "v3"):
         (tmp_path / f"..{version}").mkdir()
         (tmp_path / f"..{version}" / "a.yaml").write_text(service(version))
+        os.utime(tmp_path / f"..{version}" / "a.yaml", (1, 1))
     os.symlink("..v1", tmp_path / "..data")
     os.symlink("..data/a.yaml", tmp_path / "a.yaml")
     await manifests.look()
