@@ -143,7 +143,7 @@ class Reflector:
         for batch in self._store.watch(self._prefix, self.revision + 1):
             self._reached(max(self.revision, batch.revision))
             if batch.entries:
-                self._hand_over(self._apply(self._decoded(batch.entries), batch.revision, MAX_ATOMIC))
+                self._hand_over(self._follow(self._decoded(batch.entries), batch.revision))
             self.revision = max(self.revision, batch.revision)
             if self._halt.is_set() or self._clock() - began > self._resync_interval:
                 return
@@ -193,9 +193,14 @@ class Reflector:
         self.rejected[key] = error.reason
 
     async def _apply(self, changes: Sequence[Change], revision: int, size: int) -> None:
+        self._table.settled = False
         for at in range(0, len(changes), size):
             self._table.apply(changes[at : at + size], revision, int(time.time()))
             await asyncio.sleep(0)
+
+    async def _follow(self, changes: Sequence[Change], revision: int) -> None:
+        await self._apply(changes, revision, MAX_ATOMIC)
+        self._table.settle()
 
     async def _finish(self, seen: set[Key], revision: int, first: bool) -> None:
         if not first:
@@ -205,6 +210,7 @@ class Reflector:
                 self._table.apply(changes, revision, int(time.time()))
                 await asyncio.sleep(0)
         self._table.mark_synced(revision, int(time.time()))
+        self._table.settle()
         if first:
             self._on_synced()
 

@@ -69,6 +69,7 @@ SERVFAIL: Final = 2
 NXDOMAIN: Final = 3
 NOTIMP: Final = 4
 REFUSED: Final = 5
+NOTAUTH: Final = 9
 BADVERS: Final = 16
 
 RCODES: Final[dict[int, str]] = {
@@ -78,8 +79,15 @@ RCODES: Final[dict[int, str]] = {
     NXDOMAIN: "NXDOMAIN",
     NOTIMP: "NOTIMP",
     REFUSED: "REFUSED",
+    NOTAUTH: "NOTAUTH",
     BADVERS: "BADVERS",
 }
+
+# Errors of a TSIG record, in it (RFC 8945 §3).
+BADSIG: Final = 16
+BADKEY: Final = 17
+BADTIME: Final = 18
+BADTRUNC: Final = 22
 
 # Header flags, in the second 16 bits of a message.
 QR: Final = 0x8000

@@ -7,7 +7,7 @@ is bounded by the octets that are there.
 import struct
 from typing import Final, NamedTuple
 
-from dnsserver.wire.const import OPT, QR
+from dnsserver.wire.const import OPT, QR, TSIG
 from dnsserver.wire.name import FormatError, Name, canonical, end_of_name
 
 HEADER_OCTETS: Final = 12
@@ -49,6 +49,14 @@ class Edns(NamedTuple):
     options: tuple[tuple[int, bytes], ...]
 
 
+class Extras(NamedTuple):
+    """What stands behind a query's question and matters."""
+
+    edns: Edns | None
+    tsig_at: int | None
+    """Where the TSIG record begins, which is the last one (RFC 8945 §5.2)."""
+
+
 def header_of(message: bytes) -> Header | None:
     """Return the header, or None for what is never answered: under 12 octets, or a response."""
     if len(message) < HEADER_OCTETS:
@@ -73,14 +81,26 @@ def question_of(message: bytes) -> Question:
 def edns_of(message: bytes, header: Header, start: int) -> Edns | None:
     """Return the OPT record behind the question, which ends at `start`, or None.
 
+    Raises:
+        FormatError: as `extras_of`.
+    """
+    return extras_of(message, header, start).edns
+
+
+def extras_of(message: bytes, header: Header, start: int) -> Extras:
+    """Return the OPT and TSIG records behind the question, which ends at `start`.
+
     Other records are skipped by their length. Octets after the last counted record are left alone.
 
     Raises:
-        FormatError: a broken record, a second OPT, or one outside the additional section.
+        FormatError: a broken record, a second OPT or one outside the additional section, or a TSIG that
+            is not the last record there.
     """
     found: Edns | None = None
+    tsig_at: int | None = None
     at = start
-    for index in range(header.ancount + header.nscount + header.arcount):
+    count = header.ancount + header.nscount + header.arcount
+    for index in range(count):
         name, at = at, _skip_name(message, at)
         if len(message) < at + 10:
             raise FormatError("a record cut short")
@@ -92,8 +112,12 @@ def edns_of(message: bytes, header: Header, start: int) -> Edns | None:
             if found or message[name] or index < header.ancount + header.nscount:
                 raise FormatError("OPT twice, below a name, or outside the additional section")
             found = Edns(cls, ttl >> 16 & 255, bool(ttl & 0x8000), _options(message[at : at + length]))
+        elif kind == TSIG:
+            if not header.arcount or index != count - 1:
+                raise FormatError("a TSIG that is not the last record")
+            tsig_at = name
         at += length
-    return found
+    return Extras(found, tsig_at)
 
 
 def _skip_name(message: bytes, at: int) -> int:

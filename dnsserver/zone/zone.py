@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from dnsserver.skydns.key import Key
 from dnsserver.skydns.record import Record
@@ -29,6 +29,16 @@ class Owned(NamedTuple):
 
 RRsetsOf = Callable[[Sequence[Owned], int], RRsets]
 """(records that answer one name, in key order; the TTL of those that set none) → its RRsets."""
+
+
+class History(Protocol):
+    """Whoever must know what a zone was before a change, as a journal for transfers."""
+
+    def before(self, name: Name) -> None:
+        """Note that the RRsets at `name` may be others next; now they are still as they were."""
+
+    def moved(self) -> None:
+        """Note that the serial has moved, or that the first snapshot is complete."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +103,8 @@ class Zone:
         """Names where a delegation begins."""
         self.negative: dict[tuple[int, int], Any] = {}
         """What the layer above compiled of the SOA for negative answers; emptied when the SOA changes."""
+        self.history: History | None = None
+        """Told of every change of a synced zone; None where nobody asks."""
         self._rrsets_of = rrsets_of
 
     def changed(self, serial: int) -> None:
@@ -106,6 +118,8 @@ class Zone:
             serial = self.serial + 1 & 0xFFFF_FFFF
         self.serial = serial
         self.negative.clear()
+        if self.history and self.synced:
+            self.history.moved()
 
     def soa_rrset(self) -> RRset:
         soa = self.soa
