@@ -36,6 +36,7 @@ class Answer(NamedTuple):
     zone: Zone | None = None
     error: int | None = None
     """Extended DNS error (RFC 8914), told to clients that use EDNS."""
+    cls: int = const.IN
     source: Name | None = None
     """The wildcard that the first owner's data was synthesised from (RFC 4592 §2.2.1)."""
 
@@ -62,8 +63,8 @@ def lookup(table: ZoneTable, qname: Name, qtype: int) -> Answer:
             encloser = table.encloser(name)
             source = Name(b"\1*" + encloser[0]) if encloser else name
             node = table.nodes.get(source)
-            if not chain and node:
-                wildcard = source
+        if not chain and node and source.startswith(b"\1*"):
+            wildcard = source
         if found is not None:
             rrsets = zone.rrsets(name, found)
         elif node is None:

@@ -66,18 +66,21 @@ def compiled(answer: Answer, qname: Name, qname_octets: int, slot: int) -> Compi
     if _least(sections) > const.TCP_MAXIMUM:
         return Compiled(heads(answer.rcode, flags, 0, 0, 0), (_ENDLESS,), slot, cut)
     asked: Name | None
-    if answer.source:
+    if answer.source and answer.answer:
         # Its question may have any length: what the body holds has no place that could be pointed to.
-        start, known = MAX_POINTER + 1, {}
-        asked = answer.answer[0][0] if answer.answer else None
+        start, known, asked = MAX_POINTER + 1, {}, answer.answer[0][0]
     else:
         start, known = 12 + qname_octets + 4, _offsets(qname, 12 + qname_octets - len(qname))
         asked = qname if len(qname) == qname_octets else None
-    bodies = tuple(
-        _body((rotated, *sections[1:]), asked, start, known) for rotated in _rotations(answer.answer)
-    )
+    bodies = []
+    for rotated in _rotations(answer.answer):
+        body = _Body(start, asked, known, answer.cls)
+        for section in (rotated, *sections[1:]):
+            for owner, rrset in section:
+                body.add(owner, rrset)
+        bodies.append(bytes(body.octets))
     counts = (sum(len(rrset.rdatas) for _, rrset in section) for section in sections)
-    return Compiled(heads(answer.rcode, flags, *counts), bodies, slot, cut)
+    return Compiled(heads(answer.rcode, flags, *counts), tuple(bodies), slot, cut)
 
 
 def _least(sections: tuple[Section, ...]) -> int:
@@ -110,57 +113,57 @@ def _rotations(section: Section) -> Iterator[Section]:
         yield (*section[:-1], (owner, rrset._replace(rdatas=rdatas)))
 
 
-def _body(sections: tuple[Section, ...], asked: Name | None, start: int, known: dict[bytes, int]) -> bytes:
-    """Render sections that stand at `start`; the owner `asked` is the question's name."""
-    out = bytearray()
-    offsets = dict(known)
-    for section in sections:
-        for owner, rrset in section:
-            _write(out, start, None if owner == asked else owner, rrset, offsets)
-    return bytes(out)
+class _Body:
+    """The octets after the question, written from offset `start` of the message."""
 
+    def __init__(self, start: int, asked: Name | None, known: dict[bytes, int], cls: int) -> None:
+        self.octets = bytearray()
+        self._start, self._asked, self._cls = start, asked, cls.to_bytes(2, "big")
+        self._offsets = dict(known)
 
-def _write(out: bytearray, start: int, owner: Name | None, rrset: RRset, offsets: dict[bytes, int]) -> None:
-    fixed = rrset.type.to_bytes(2, "big") + b"\0\1" + rrset.ttl.to_bytes(4, "big")
-    names = NAMES_IN_RDATA.get(rrset.type)
-    for rdata in rrset.rdatas:
-        if owner is None:
-            out += b"\xc0\x0c"
-        else:
-            _write_name(out, start, owner, offsets)
-        out += fixed
-        if names is None:
-            out += len(rdata).to_bytes(2, "big") + rdata
-            continue
-        length_at = len(out)
-        out += b"\0\0"
-        at, count = names
-        out += rdata[:at]
-        for _ in range(count):
-            at = _write_name(out, start, rdata, offsets, at)
-        out += rdata[at:]
-        out[length_at : length_at + 2] = (len(out) - length_at - 2).to_bytes(2, "big")
+    def add(self, owner: Name, rrset: RRset) -> None:
+        """Write the records of an RRset. The owner `asked` is the question's name."""
+        out = self.octets
+        fixed = rrset.type.to_bytes(2, "big") + self._cls + rrset.ttl.to_bytes(4, "big")
+        names = NAMES_IN_RDATA.get(rrset.type)
+        for rdata in rrset.rdatas:
+            if owner == self._asked:
+                out += b"\xc0\x0c"
+            else:
+                self._name(owner)
+            out += fixed
+            if names is None:
+                out += len(rdata).to_bytes(2, "big") + rdata
+                continue
+            length_at = len(out)
+            out += b"\0\0"
+            at, count = names
+            out += rdata[:at]
+            for _ in range(count):
+                at = self._name(rdata, at)
+            out += rdata[at:]
+            out[length_at : length_at + 2] = (len(out) - length_at - 2).to_bytes(2, "big")
 
-
-def _write_name(out: bytearray, start: int, octets: bytes, offsets: dict[bytes, int], at: int = 0) -> int:
-    """Write the name at `at`, compressed; return the offset past it in `octets`."""
-    end = at
-    while octets[end]:
-        end += octets[end] + 1
-    end += 1
-    while octets[at]:
-        suffix = octets[at:end]
-        pointer = offsets.get(suffix)
-        if pointer is not None:
-            out += (0xC000 | pointer).to_bytes(2, "big")
-            return end
-        if start + len(out) <= MAX_POINTER:
-            offsets[suffix] = start + len(out)
-        step = octets[at] + 1
-        out += octets[at : at + step]
-        at += step
-    out += b"\0"
-    return end
+    def _name(self, octets: bytes, at: int = 0) -> int:
+        """Write the name at `at`, compressed; return the offset past it in `octets`."""
+        out, offsets = self.octets, self._offsets
+        end = at
+        while octets[end]:
+            end += octets[end] + 1
+        end += 1
+        while octets[at]:
+            suffix = octets[at:end]
+            pointer = offsets.get(suffix)
+            if pointer is not None:
+                out += (0xC000 | pointer).to_bytes(2, "big")
+                return end
+            if self._start + len(out) <= MAX_POINTER:
+                offsets[suffix] = self._start + len(out)
+            step = octets[at] + 1
+            out += octets[at : at + step]
+            at += step
+        out += b"\0"
+        return end
 
 
 OPT: Final = b"\0\0\x29" + const.UDP_PAYLOAD.to_bytes(2, "big") + b"\0\0\0\0\0\0"

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from dnsserver.skydns.key import Key
 from dnsserver.skydns.record import Record
-from dnsserver.wire.name import Name, ancestors, labels_of, parent
+from dnsserver.wire.name import Name, ancestors, is_within, labels_of, parent
 from dnsserver.zone.rrset import RRsets
 from dnsserver.zone.zone import Owned, Stored, Zone
 
@@ -61,11 +61,15 @@ class ZoneTable:
         self.nodes: Final[dict[Name, Node]] = {}
         self.dependents: list[Node] = []
         """Nodes with compiled answers that hold data of other names."""
+        self.settled = True
+        """False while it may be between two states of etcd, as during a listing; queries are answered then,
+        but nothing is transferred that was not there before."""
         for zone in self.zones.values():
             self.nodes[zone.apex] = Node(zone)
         for zone in self.zones.values():
             for name in zone.static:
-                self._node(name, zone)
+                if self.zone_of(name) is zone:  # else it is glue, below the apex of another zone of ours
+                    self._node(name, zone)
 
     @property
     def synced(self) -> bool:
@@ -158,6 +162,15 @@ class ZoneTable:
                 zone.synced = True
                 zone.serial = (now if zone.serial_is_time else revision) & 0xFFFF_FFFF
                 zone.negative.clear()
+                if zone.history:
+                    zone.history.moved()
+
+    def settle(self) -> None:
+        """Note that all changes up to some revision of etcd are applied, and no others."""
+        self.settled = True
+        for zone in self.zones.values():
+            if zone.history and zone.synced:
+                zone.history.moved()
 
     def forget_dependents(self) -> None:
         for node in self.dependents:
@@ -175,6 +188,7 @@ class ZoneTable:
         zones = self._remove(key, labels)
         zone = self.zone_of(name)
         if zone:
+            self._announce(name, zone, record)
             node = self._node(name, zone)
             node.records.insert(_position(node.records, key), new)
             self._forget(name, node, new)
@@ -187,6 +201,7 @@ class ZoneTable:
         for owner in (name, *ancestors(name)):
             node = self.nodes.get(owner)
             if node and (stored := _find(node.records, key)):
+                self._announce(owner, node.zone, stored.record)
                 node.records.remove(stored)
                 self._forget(owner, node, stored)
                 self._prune(owner, node)
@@ -212,6 +227,22 @@ class ZoneTable:
             node = self.nodes[name]
             if node.children:
                 node.children.discard(gone)
+
+    def _announce(self, name: Name, zone: Zone, record: Record) -> None:
+        """Tell the zone's history which names a record changes that comes to `name`, or leaves it."""
+        history, apex = zone.history, zone.apex
+        if history is None or not zone.synced:
+            return
+        history.before(name)
+        if is_within(name, Name(_APEX_RECORDS + apex)) or is_within(name, Name(_APEX_SERVERS + apex)):
+            history.before(apex)
+        if record.targetstrip or not zone.skydns_lookup:
+            return
+        while name != apex:
+            name = parent(name)
+            node = self.nodes.get(name)
+            if node is None or not node.records:
+                history.before(name)
 
     def _forget(self, name: Name, node: Node, stored: Stored) -> None:
         """Drop what was compiled of a record that came or went, and note which names it may answer for."""
