@@ -12,6 +12,7 @@ from typing import Final
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from dnsserver import config as cfg
+from dnsserver.answer.identity import Identity
 from dnsserver.answer.respond import Responder, Tally, Transport
 from dnsserver.config import models
 from dnsserver.config.load import soa_names, static_records
@@ -23,7 +24,7 @@ from dnsserver.source.reflector import Reflector
 from dnsserver.source.rrsets import rrsets_of
 from dnsserver.source.static import rrsets_by_name
 from dnsserver.transport.sockets import Address, ListenError, NoIPv6, listen_tcp, listen_udp
-from dnsserver.transport.tcp import TcpListener
+from dnsserver.transport.tcp import IDLE_TIMEOUT, TcpListener
 from dnsserver.transport.udp import UdpListener, serve_udp
 from dnsserver.wire import const, name
 from dnsserver.wire.name import Name
@@ -177,7 +178,15 @@ class Server:
                 raise ListenError(f"cannot listen on {address} (http): {error.strerror}") from None
 
     def _responder(self, transport: Transport) -> Responder:
-        return Responder(self.table, self.tally, transport, self._fault)
+        told = self._config.identity
+        return Responder(
+            self.table,
+            self.tally,
+            transport,
+            self._fault,
+            identity=Identity(told.id.encode(), told.version.encode()),
+            idle_timeout=IDLE_TIMEOUT,
+        )
 
     def _fault(self, error: Exception) -> None:
         # Anyone may send what raises it again, so it is told with its trace once, and counted.

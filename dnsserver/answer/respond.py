@@ -9,9 +9,11 @@ and a stored name is whole and ends where its root label does.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, Literal
 
 from dnsserver.answer import render
+from dnsserver.answer.identity import SILENT, Identity, chaos
 from dnsserver.answer.lookup import Answer, lookup
 from dnsserver.answer.render import OPT, OPT_DO, Compiled
 from dnsserver.wire import const
@@ -51,6 +53,12 @@ _COMPLETE: Final = b"complete"
 """A key of Node.answers, longer than any question's: every ordinary type of the node is compiled, so what
 is not there is NODATA."""
 
+_OPT_OCTETS: Final = 11
+"""Of an OPT record without options."""
+
+MAX_OPTS: Final = 1024
+"""Spellings of an OPT record without options that are remembered; clients of the world use some dozens."""
+
 
 class Tally:
     """Counters on the query path: one list slot per zone and rcode, added up at scrape."""
@@ -82,7 +90,13 @@ class Responder:
         tally: Tally,
         transport: Transport,
         on_fault: Callable[[Exception], None],
+        *,
+        identity: Identity = SILENT,
+        idle_timeout: float = 0,
     ) -> None:
+        """Answer by a table; `idle_timeout` in seconds is told to TCP clients that ask (RFC 7828)."""
+        self._identity = identity
+        self._keepalive = 0 if transport == "udp" else min(int(idle_timeout * 10), 65_535)
         self._table = table
         self._tally = tally
         self._counts = tally.responses[transport]
@@ -95,6 +109,8 @@ class Responder:
         find_node: Callable[[bytes], Node | None] = self._table.nodes.get  # type: ignore[assignment]
         find_plain, ordinary, join = _PLAIN.get, _ORDINARY, b"".join
         counts, slow, udp, tally = self._counts, self.slow, self._udp, self._tally
+        least = const.UDP_MINIMUM if udp else const.TCP_MAXIMUM
+        opts: dict[bytes, tuple[int, bytes]] = {}
         turn = 0
 
         def respond(query: bytes) -> bytes | None:
@@ -102,8 +118,21 @@ class Responder:
             kind = find_plain(query[2:12])
             if kind is None:
                 return slow(query)
-            end = query.find(0, 12) + 1
-            after = end + 4
+            after, room, tail = len(query), least, b""
+            if kind > 1:
+                known = opts.get(query[-_OPT_OCTETS:])
+                if known:
+                    after -= _OPT_OCTETS
+                else:
+                    after = query.find(0, 12) + 5
+                    extra = query[after:]
+                    known = _opt(extra, udp)
+                    if known is None:
+                        return slow(query)
+                    if len(extra) == _OPT_OCTETS and len(opts) < MAX_OPTS:
+                        opts[extra] = known
+                room, tail = known
+            end = after - 4
             asked = query[end:after]
             name = query[12:end].lower()
             node = find_node(name)
@@ -115,25 +144,13 @@ class Responder:
                     answer = node.zone.negative.get((const.NOERROR, len(name)))
             if answer is None:
                 return slow(query)
-            limit, tail = (const.UDP_MINIMUM if udp else const.TCP_MAXIMUM), b""
-            if kind > 1:
-                extra = query[after:]
-                # One OPT of version 0 that fills the rest, without options that ask for something.
-                if extra[:3] != b"\0\0\x29" or len(extra) < 11 or extra[6]:
-                    return slow(query)
-                length = extra[9] << 8 | extra[10]
-                if len(extra) != 11 + length or (length and not _ignorable(extra)):
-                    return slow(query)
-                if udp:
-                    limit = min(max(extra[3] << 8 | extra[4], limit), const.UDP_PAYLOAD)
-                tail = OPT_DO if extra[7] & 0x80 else OPT
             head, bodies, slot, cut = answer
             if len(bodies) == 1:
                 body = bodies[0]
             else:
                 turn += 1
                 body = bodies[turn % len(bodies)]
-            if len(body) + len(tail) + after > limit:
+            if len(body) + after > room:
                 if cut is None:
                     return slow(query)
                 head, body = cut, b""
@@ -154,7 +171,7 @@ class Responder:
                 if node is None:
                     continue
                 zone = node.zone
-                if zone.cuts or not zone.synced:
+                if zone.cuts or not zone.synced or (zone.skydns_lookup and _may_search(name)):
                     return None
                 wildcard = find_node(b"\1*" + name[at:])
                 if wildcard is None:
@@ -198,6 +215,8 @@ class Responder:
     def _answer(self, question: Question, edns: Edns | None) -> Answer:
         if edns and edns.version:
             return Answer(const.BADVERS)
+        if question.cls == const.CH:
+            return chaos(self._identity, question.name, question.type)
         if question.cls != const.IN or question.type in (const.AXFR, const.IXFR):
             return Answer(const.REFUSED)
         answer = lookup(self._table, question.name, question.type)
@@ -212,8 +231,7 @@ class Responder:
         if edns:
             if self._udp:
                 limit = min(max(edns.payload, limit), const.UDP_PAYLOAD)
-            options = () if answer.error is None else ((EDNS_EDE, answer.error.to_bytes(2, "big")),)
-            tail = render.opt(answer.rcode, edns.dnssec_ok, options)
+            tail = render.opt(answer.rcode, edns.dnssec_ok, self._options(answer, edns))
         slot = self._slot(answer)
         self._counts[slot] += 1
         echoed = query[12 : question.end]
@@ -228,6 +246,18 @@ class Responder:
         self._tally.truncated += 1
         flags = const.TC | (const.AA if answer.authoritative else 0)
         return query[:2] + render.heads(answer.rcode, flags, 0, 0, 0)[kind] + echoed + tail
+
+    def _options(self, answer: Answer, edns: Edns) -> tuple[tuple[int, bytes], ...]:
+        """Return what a response tells in options, in answer to those of the query."""
+        asked = {code for code, _ in edns.options}
+        options: list[tuple[int, bytes]] = []
+        if answer.error is not None:
+            options.append((EDNS_EDE, answer.error.to_bytes(2, "big")))
+        if EDNS_NSID in asked and self._identity.id:
+            options.append((EDNS_NSID, self._identity.id))
+        if EDNS_KEEPALIVE in asked and self._keepalive:
+            options.append((EDNS_KEEPALIVE, self._keepalive.to_bytes(2, "big")))
+        return tuple(options)
 
     def _bare(self, query: bytes, rcode: int) -> bytes | None:
         """Return a header without question: for what has none that can be read."""
@@ -270,30 +300,53 @@ class Responder:
         kept = dict(node.answers)
         for kind in kinds:
             answer = lookup(self._table, source, kind)
-            if source.startswith(b"\1*"):
-                if not self._shared(answer, source):
-                    continue
-                answer = answer._replace(source=source)
+            if answer.source and not self._shared(answer, source):
+                continue
             entry = render.compiled(answer, source, len(source), self._slot(answer))
-            kept[kind.to_bytes(2, "big") + b"\0\1"] = entry
+            kept[_in_wire_form(kind)] = entry
             if answer.depends:
                 self._table.dependents.append(node)
         node.answers = kept
 
     def _shared(self, answer: Answer, wildcard: Name) -> bool:
-        """Say whether all names that a wildcard answers get this: its aliases never lead back to one."""
-        owners = {owner for owner, _ in answer.answer[1:]}
+        """Say whether all names that a wildcard answers get this: it never leads back to one of them."""
+        owners = {owner for owner, _ in (*answer.answer[1:], *answer.additional)}
         targets = {rdata for _, rrset in answer.answer if rrset.type == const.CNAME for rdata in rrset.rdatas}
         return wildcard not in owners | targets and all(owner in self._table.nodes for owner in owners)
+
+
+@lru_cache(maxsize=1024)
+def _in_wire_form(kind: int) -> bytes:
+    """Return type and class IN. One object for all nodes: smaller, and at hand where a new one is not."""
+    return kind.to_bytes(2, "big") + b"\0\1"
 
 
 def _zone_label(answer: Answer) -> str:
     return to_text(answer.zone.apex) if answer.zone else ""
 
 
+def _may_search(name: bytes) -> bool:
+    """Say whether a name has a label `*` or `any`, or octets that look like one."""
+    return b"\1*" in name or b"\3any" in name
+
+
+def _opt(record: bytes, udp: bool) -> tuple[int, bytes] | None:
+    """Return the octets before ours and our OPT record, for what follows a query's question.
+
+    None unless that is one OPT record of version 0, without options that ask for something.
+    """
+    if record[:3] != b"\0\0\x29" or len(record) < _OPT_OCTETS or record[6]:
+        return None
+    if len(record) != _OPT_OCTETS + (record[9] << 8 | record[10]) or not _ignorable(record):
+        return None
+    payload = record[3] << 8 | record[4]
+    limit = min(max(payload, const.UDP_MINIMUM), const.UDP_PAYLOAD) if udp else const.TCP_MAXIMUM
+    return limit - _OPT_OCTETS, OPT_DO if record[7] & 0x80 else OPT
+
+
 def _ignorable(opt: bytes) -> bool:
     """Say whether the options of an OPT record are whole and need no answer."""
-    at, end = 11, len(opt)
+    at, end = _OPT_OCTETS, len(opt)
     while at + 4 <= end:
         code = opt[at] << 8 | opt[at + 1]
         if code in (EDNS_NSID, EDNS_KEEPALIVE):

@@ -166,6 +166,15 @@ class Zone(_Model):
         return self._imported
 
 
+class Identity(_Model):
+    """What the server says of itself: by NSID, and in class CH; nothing that is left out."""
+
+    id: Annotated[str, Field(max_length=255)] = ""
+    """For NSID, id.server and hostname.bind."""
+    version: Annotated[str, Field(max_length=255)] = ""
+    """For version.server and version.bind."""
+
+
 class Listener(_Model):
     listen: ListenAddress
 
@@ -184,6 +193,7 @@ class Config(_Model):
     etcd: Etcd | None = None
     """Left out: only the static records are served."""
     zones: Annotated[list[Zone], Field(min_length=1)]
+    identity: Identity = Identity()
     metrics: Listener | None = None
     health: Listener | None = None
     ready: Listener | None = None
