@@ -85,7 +85,7 @@ class Controller:
             try:
                 await asyncio.wait_for(self._changed.wait(), self._settings.interval)
             except TimeoutError:
-                log.debug("full resync")
+                self._registry.forget()
 
     async def _settle_down(self) -> None:
         loop = asyncio.get_running_loop()
@@ -140,7 +140,7 @@ class Controller:
 
     def _apply(self, desired: list[Endpoint], observation: Observation) -> Outcome:
         inventory = self._registry.read()
-        current = [r for r in inventory.current() if self._settings.domain_filter.holds(r.name)]
+        current = [r for r in inventory.current if self._settings.domain_filter.holds(r.name)]
         planned = plan(
             desired,
             current,

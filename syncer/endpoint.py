@@ -7,6 +7,7 @@ name. Equal things are equal strings, so nothing above this module normalises ag
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 RecordType = Literal["A", "AAAA", "CNAME"]
@@ -25,6 +26,9 @@ Reason = Literal[
     "unsupported",
 ]  # fmt: skip
 """Why something was not published; a closed set, because it labels a metric."""
+
+_CACHED: Final = 4096
+"""Addresses kept parsed: thousands of names share a few, and each run meets all of them several times."""
 
 _LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?")
 
@@ -97,6 +101,7 @@ def host_name(text: str) -> str:
     return name
 
 
+@lru_cache(_CACHED)
 def address(text: str) -> Target | None:
     """Return the A or AAAA target that an address literal stands for, or None where it is no address.
 
@@ -130,6 +135,7 @@ def target(text: str) -> Target:
     return Target("CNAME", name)
 
 
+@lru_cache(_CACHED)
 def target_order(text: str) -> tuple[int, int, str]:
     """Return what targets are sorted by: addresses in numeric order, then names."""
     try:

@@ -5,7 +5,7 @@ does and it looks like a key of ExternalDNS's or of a syncer's. Everything else 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
@@ -67,16 +67,11 @@ class Inventory:
         """Every key there is, readable or not."""
         self.holdings: dict[tuple[str, RecordType], Holding] = {}
         self.rejections: list[Rejection] = []
-        self._foreign: list[Current] = []
-
-    def current(self) -> Iterator[Current]:
-        """Yield what is held for each name and type, ours and others'."""
-        for (name, type_), holding in self.holdings.items():
-            yield _current(name, type_, holding, self.owner_id, self.prefix)
-        yield from self._foreign
+        self.current: list[Current] = []
+        """What is held for each name and type, ours and others'."""
 
     def add_foreign(self, name: str, type_: RecordType | Literal["TXT"], data: str, owner_id: str) -> None:
-        self._foreign.append(Current(name=name, type=type_, targets=(data,), owner_id=owner_id))
+        self.current.append(Current(name=name, type=type_, targets=(data,), owner_id=owner_id))
 
 
 def take_inventory(entries: Iterable[Entry], prefix: Key, owner_id: str) -> Inventory:
@@ -110,9 +105,8 @@ def _read(entry: Entry, prefix: Key) -> tuple[str, Held]:
     record = decode(entry.value or b"")
     strip = record.targetstrip if record.targetstrip < len(labels) else 0
     own = labels[strip:]
-    text = record.host or record.text
-    found = address(text)
-    data = found.text if found else text.lower().removesuffix(".") if record.host else text
+    found = address(record.host) if record.host else None
+    data = found.text if found else record.host.lower().removesuffix(".") or record.text
     made_here = Record(
         host=record.host,
         text=record.text if not record.host or parse_text(record.text) else "",
@@ -148,9 +142,7 @@ def _assign(
         said = parse_text(held.record.text)
         owner_id = held.record.owner or (said.owner_id if said else "")
         if not owner_id and ours and held.is_plain:
-            # Where two claim a name, a key is ours if its label is the one that we give.
-            label = label_of(name, type_, held.data).encode()
-            owner_id = me if not others or held.key.endswith(b"/" + label) else ""
+            owner_id = me if not others or _has_our_label(held, name, type_) else ""
         if owner_id == me:
             holding.hosts.append(held)
         else:
@@ -159,6 +151,12 @@ def _assign(
     holding.texts = [held for held, ownership in texts if ownership.owner_id == me]
     if holding.hosts or holding.texts:
         inventory.holdings[name_and_type] = holding
+        inventory.current.append(_current(name, type_, holding, me, inventory.prefix))
+
+
+def _has_our_label(held: Held, name: str, type_: RecordType) -> bool:
+    """Say whether a key's label is the one that we would give, which settles who wrote it."""
+    return held.key.endswith(b"/" + label_of(name, type_, held.data).encode())
 
 
 def parent_of(name: str, prefix: Key) -> bytes:

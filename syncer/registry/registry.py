@@ -1,7 +1,9 @@
 """The records in etcd: read them all, and carry out a plan. Blocking."""
 
+import contextlib
+
 from dnsserver.skydns.key import Key
-from dnsserver.skydns.store import MAX_OPERATIONS, Store
+from dnsserver.skydns.store import MAX_OPERATIONS, Compacted, Head, Store, StoreUnavailable
 from syncer.plan import Plan
 from syncer.registry.inventory import Inventory, take_inventory
 from syncer.registry.transactions import transactions
@@ -12,6 +14,13 @@ class Registry:
 
     def __init__(self, store: Store, prefix: Key, owner_id: str) -> None:
         self._store, self._prefix, self.owner_id = store, prefix, owner_id
+        self._last: Inventory | None = None
+        self._head: Head | None = None
+        """Where etcd stood when `_last` was read: while it stands there, `_last` is what it holds."""
+
+    def forget(self) -> None:
+        """Have the next `read` read every key."""
+        self._last = None
 
     def read(self) -> Inventory:
         """Return all that is there now.
@@ -19,8 +28,13 @@ class Registry:
         Raises:
             StoreUnavailable, Compacted: read again later.
         """
-        entries = [entry for page in self._store.pages(self._prefix) for entry in page.entries]
-        return take_inventory(entries, self._prefix, self.owner_id)
+        if self._last is None or self._store.head(self._prefix) != self._head:
+            entries, head = [], Head(0, 0)
+            for page in self._store.pages(self._prefix):
+                entries += page.entries
+                head = Head(page.cluster_id, page.revision)
+            self._last, self._head = take_inventory(entries, self._prefix, self.owner_id), head
+        return self._last
 
     def commit(self, planned: Plan, inventory: Inventory) -> None:
         """Carry out a plan that was made from this inventory.
@@ -29,5 +43,9 @@ class Registry:
             Conflict: a key has changed since it was read; transactions before that one are committed.
             StoreUnavailable: some transactions may be committed. In both cases read and plan again.
         """
+        self.forget()
         for txn in transactions(planned, inventory, MAX_OPERATIONS):
             self._store.commit(puts=txn.puts, deletes=txn.deletes, expected=txn.expected)
+        # Now, while nobody waits: the next change then finds everything read.
+        with contextlib.suppress(StoreUnavailable, Compacted):
+            self.read()

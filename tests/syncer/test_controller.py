@@ -172,6 +172,9 @@ class Broken:
     def commit(self, planned, inventory):
         self._registry.commit(planned, inventory)
 
+    def forget(self):
+        self._registry.forget()
+
 
 async def test_an_outage_is_waited_out_with_back_off_and_logged_once_each_way(
     store, prefix, registry, caplog
@@ -185,7 +188,7 @@ async def test_an_outage_is_waited_out_with_back_off_and_logged_once_each_way(
     broken = Broken(registry, *[StoreUnavailable("down")] * 8, Conflict("key"))
     controller = Controller(Sources(endpoint()), broken, Settings(), sleep)
     async with running(controller):
-        await eventually(lambda: hosts(store, prefix))
+        await eventually(lambda: controller.statistics.is_store_up)
     assert caplog.text.count("etcd is unavailable (down)") == 1
     assert caplog.text.count("etcd is available again") == 1
     assert pauses[7] > 5 > 0.5 >= pauses[0]

@@ -91,8 +91,8 @@ async def test_an_api_that_is_refused_blocks_no_other_and_deletes_nothing(kube, 
     with start() as syncer:
         await eventually(lambda: hosts(store, prefix)["n.test"] == {"192.0.2.7"})
         assert hosts(store, prefix)["a.test"] == {"192.0.2.1"}
-        ready = await asyncio.to_thread(syncer.get, "/readyz")
-        assert ready == (503, "not every ingress was seen yet\nnot every node was seen yet\n")
+        waiting = (503, "not every ingress was seen yet\nnot every node was seen yet\n")
+        await eventually(lambda: syncer.get("/readyz") == waiting)
         kube.heal()
         await eventually(lambda: "a.test" not in hosts(store, prefix))
         await eventually(lambda: syncer.get("/readyz")[0] == 200)

@@ -55,7 +55,7 @@ class Etcd:
 
     def planned(self, desired):
         inventory = self.inventory()
-        return plan(desired, inventory.current(), ME), inventory
+        return plan(desired, inventory.current, ME), inventory
 
     def sync(self, desired, limit=127, stop_after=None):
         planned, inventory = self.planned(desired)
@@ -65,7 +65,7 @@ class Etcd:
         return len(txns)
 
     def ours(self):
-        return {(r.name, r.type): r for r in self.inventory().current() if r.owner_id == ME}
+        return {(r.name, r.type): r for r in self.inventory().current if r.owner_id == ME}
 
 
 def ownership(owner=ME, resource="ingress/default/cheese"):
@@ -409,7 +409,7 @@ def test_a_label_that_a_stranger_has_taken_is_avoided():
 
 def test_a_targetstrip_beyond_the_key_strips_nothing():
     etcd = Etcd({b"/skydns/test/a": json_of(host="192.0.2.9", targetstrip=9)})
-    assert [r.name for r in etcd.inventory().current()] == ["a.test"]
+    assert [r.name for r in etcd.inventory().current] == ["a.test"]
 
 
 def test_an_upper_case_key_moves_to_lower_case():
