@@ -182,6 +182,8 @@ async def test_versions_that_expire_with_a_deletion_behind_them_are_listed_again
     await seen_within(RECOVERY, lambda: server.lacks("goes.k8s.local"))
     assert await server.has("comes.k8s.local", "10.9.0.3")
     assert await server.has("stays.k8s.local", "10.9.0.1")
+    await publish(api, "later", "10.9.0.4")
+    await seen_within(1, lambda: server.has("later.k8s.local", "10.9.0.4"))
 
 
 @pytest.mark.parametrize("code", [404, 410, 500])
