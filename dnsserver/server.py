@@ -21,7 +21,7 @@ from dnsserver.ops.metrics import Metrics, build_version
 from dnsserver.skydns.key import prefix_of
 from dnsserver.skydns.store import EtcdAddress, Store
 from dnsserver.source.reflector import Reflector
-from dnsserver.source.rrsets import rrsets_of
+from dnsserver.source.rrsets import is_reverse, rrsets_of
 from dnsserver.source.static import rrsets_by_name
 from dnsserver.transport.sockets import Address, ListenError, NoIPv6, listen_tcp, listen_udp
 from dnsserver.transport.tcp import IDLE_TIMEOUT, TcpListener
@@ -35,8 +35,6 @@ log = logging.getLogger("dnsserver")
 
 SWITCH_INTERVAL: Final = 0.0005
 """Seconds the decoding thread may keep the interpreter from the event loop."""
-
-_ARPA: Final = name.from_text("arpa.")
 
 GC_THRESHOLDS: Final = (50_000, 50, 1_000_000)
 """Full collections practically never: with a million names one takes a quarter of a second."""
@@ -57,7 +55,7 @@ def _zone(zone: models.Zone, apex: Name, *, from_etcd: bool) -> Zone:
         ttl=zone.ttl,
         soa_ttl=ttl,
         static=rrsets_by_name(static_records(zone, apex)),
-        rrsets_of=partial(rrsets_of, reverse=name.is_within(apex, _ARPA)),
+        rrsets_of=partial(rrsets_of, reverse=is_reverse(apex)),
         skydns_lookup=zone.lookup == "skydns",
         synced=not from_etcd,
         serial=serial,
@@ -245,6 +243,7 @@ def _etcd_metrics(reflector: Reflector) -> Iterable[Metric]:
         yield _gauge("etcd_age_seconds", "Since etcd last showed the table to be current.", reflector.age)
     yield _counter("etcd_lists", "Snapshots taken.", reflector.lists)
     yield _counter("etcd_watches", "Watches begun.", reflector.watches)
+    yield _gauge("clashing_names", "Names with a host name beside other data.", len(reflector.clashing))
     rejected = GaugeMetricFamily(
         "dnsserver_rejected_keys", "Keys in etcd that are no records.", labels=["reason"]
     )

@@ -17,8 +17,8 @@ from typing import Any, Final
 from dnsserver.skydns.key import Key, labels_of
 from dnsserver.skydns.record import Reason, Record, RecordError, decode
 from dnsserver.skydns.store import Compacted, Entry, Store, StoreUnavailable
-from dnsserver.source.rrsets import checked, owner_of
-from dnsserver.wire.name import Name
+from dnsserver.source.rrsets import checked, clashes, owner_of
+from dnsserver.wire.name import Name, to_text
 from dnsserver.zone.table import Change, ZoneTable
 
 log = logging.getLogger("dnsserver.etcd")
@@ -33,6 +33,9 @@ MAX_DELAY: Final = 5.0
 
 SLICE: Final = 200
 """Changes applied before queries get their turn: about a millisecond."""
+
+MAX_CLASHING: Final = 1000
+"""Names with clashing records that are kept in mind."""
 
 MAX_LEASES: Final = 10_000
 """Leases whose TTL is kept in mind; more are asked for again."""
@@ -74,6 +77,8 @@ class Reflector:
         self.watches = 0
         self.rejected: dict[bytes, Reason] = {}
         """Keys that are in etcd and no records, with why."""
+        self.clashing: set[Name] = set()
+        """Names whose records cannot all be served, MAX_CLASHING of them at most."""
 
     def start(self) -> None:
         """Begin, handing changes to the running event loop."""
@@ -195,8 +200,19 @@ class Reflector:
     async def _apply(self, changes: Sequence[Change], revision: int, size: int) -> None:
         self._table.settled = False
         for at in range(0, len(changes), size):
-            self._table.apply(changes[at : at + size], revision, int(time.time()))
+            part = changes[at : at + size]
+            self._table.apply(part, revision, int(time.time()))
+            self._note_clashes({change.name for change in part if change.name is not None})
             await asyncio.sleep(0)
+
+    def _note_clashes(self, changed: set[Name]) -> None:
+        for name in changed | self.clashing:
+            node = self._table.nodes.get(name)
+            if node is None or len(node.records) < 2 or not clashes(node.records, name):
+                self.clashing.discard(name)
+            elif name not in self.clashing and len(self.clashing) < MAX_CLASHING:
+                self.clashing.add(name)
+                log.warning("%s has a host name beside other data; one of them is served", to_text(name))
 
     async def _follow(self, changes: Sequence[Change], revision: int) -> None:
         await self._apply(changes, revision, MAX_ATOMIC)

@@ -13,7 +13,7 @@ from dnsserver.skydns.record import MAX_TTL, Record, RecordError, is_ownership
 from dnsserver.wire import const, name, rdata
 from dnsserver.wire.name import Name, NameFault
 from dnsserver.zone.rrset import RRset, RRsets
-from dnsserver.zone.zone import Owned
+from dnsserver.zone.zone import Owned, Stored
 
 
 def owner_of(labels: Labels, record: Record) -> Name:
@@ -78,6 +78,28 @@ def rrsets_of(records: Sequence[Owned], default_ttl: int, *, reverse: bool = Fal
             target, ttl = next(iter(data[const.CNAME].items()))
             data[const.CNAME] = {target: ttl}
     return {kind: RRset(kind, min(ttls.values()), tuple(ttls)) for kind, ttls in data.items()}
+
+
+_ARPA: Final = name.from_text("arpa.")
+
+
+def is_reverse(zone_or_name: Name) -> bool:
+    """Say whether a host name here is a PTR."""
+    return name.is_within(zone_or_name, _ARPA)
+
+
+def clashes(records: Iterable[Stored], owner: Name) -> bool:
+    """Say whether the records that a name owns cannot all be served: a host name beside other data."""
+    if is_reverse(owner):
+        return False
+    kinds: set[object] = set()
+    for _, record in records:
+        if record.host:
+            # Each host name for itself: a name has one CNAME.
+            kinds.add("address" if rdata.address(record.host) else _target(record.host))
+        elif record.text:
+            kinds.add("text")
+    return len(kinds) > 1 and not kinds <= {"address", "text"}
 
 
 Typed = list[tuple[int, bytes]]

@@ -177,10 +177,38 @@ def test_a_poison_value_costs_its_own_name_only_and_is_named_once(etcd, store, p
         assert "Traceback" not in server.log()
 
 
-def etcdctl(etcd: EmbeddedEtcd, *arguments: str) -> None:
-    subprocess.run(
+def etcdctl(etcd: EmbeddedEtcd, *arguments: str) -> str:
+    return subprocess.run(
         [find_program("etcdctl"), f"--endpoints={etcd.endpoint}", *arguments],
         check=True,
         capture_output=True,
+        text=True,
         env={"ETCDCTL_API": "3"},
-    )
+    ).stdout
+
+
+def test_a_host_name_beside_an_address_is_counted_and_named_once(etcd, store, prefix, tmp_path):
+    alias, address = (Key(f"{prefix}/local/k8s/both/{label}".encode()) for label in ("a", "b"))
+    with DnsServer(tmp_path, etcd=etcd.endpoint, prefix=prefix) as server:
+        server.wait_ready()
+        value = b'{"host":"lb.example.net","targetstrip":1}'
+        store.commit(
+            puts={alias: value, address: b'{"host":"10.0.0.1","targetstrip":1}'}, deletes=[], expected={}
+        )
+        eventually(lambda: server.data("both.k8s.local") == {"10.0.0.1"}, 1)
+        eventually(lambda: server.metric("dnsserver_clashing_names") == 1, 1)
+        assert server.log().count("both.k8s.local. has a host name beside other data") == 1
+        store.commit(puts={}, deletes=[address], expected={})
+        eventually(lambda: server.data("both.k8s.local", "CNAME") == {"lb.example.net."}, 1)
+        assert server.metric("dnsserver_clashing_names") == 0
+
+
+def test_a_lease_caps_the_ttl_and_its_end_removes_the_name(etcd, store, prefix, tmp_path):
+    with DnsServer(tmp_path, etcd=etcd.endpoint, prefix=prefix) as server:
+        server.wait_ready()
+        said = etcdctl(etcd, "lease", "grant", "3")
+        lease = said.split()[1]
+        etcdctl(etcd, "put", f"--lease={lease}", f"{prefix}/local/k8s/leased", '{"host":"10.0.0.1","ttl":60}')
+        eventually(lambda: server.data("leased.k8s.local"), 1)
+        assert server.ask("leased.k8s.local").answer[0].ttl == 3
+        eventually(lambda: server.rcode("leased.k8s.local") == "NXDOMAIN", 8)
