@@ -82,6 +82,10 @@ def _check(arguments: argparse.Namespace) -> None:
         ),
         (prefix is not None and not (prefix or "").endswith("/"), "--annotation-prefix must end in /"),
         (
+            arguments.server and not arguments.server.startswith(("http://", "https://")),
+            f"--server={arguments.server}: expected http://HOST:PORT or https://HOST:PORT",
+        ),
+        (
             unknown_types,
             f"--service-type-filter: {', '.join(unknown_types)} is none of {', '.join(sorted(TYPES))}",
         ),

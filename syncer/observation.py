@@ -62,17 +62,18 @@ def observe(worlds: Sequence[World], options: Options) -> Observation:
     unsettled: set[str] = set()
     kinds: set[str] = set()
     for world in worlds:
+        # Readiness before the objects: what becomes ready between the two must not look like a deletion.
         if world.ingresses is not None:
             kinds.add("ingress")
-            found.append(endpoints_of_ingresses(world.ingresses.objects(), options))
             if not world.ingresses.has_synced:
                 unsettled.add("ingress")
+            found.append(endpoints_of_ingresses(world.ingresses.objects(), options))
         if world.services is not None:
             kinds.add("service")
-            nodes = world.nodes.objects() if world.nodes is not None and world.nodes.has_synced else None
-            found.append(endpoints_of_services(world.services.objects(), nodes, options))
             if not world.services.has_synced:
                 unsettled.add("service")
+            nodes = world.nodes.objects() if world.nodes is not None and world.nodes.has_synced else None
+            found.append(endpoints_of_services(world.services.objects(), nodes, options))
     return Observation(
         tuple(endpoint for part in found for endpoint in part.endpoints),
         tuple(rejection for part in found for rejection in part.rejections),

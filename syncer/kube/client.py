@@ -5,9 +5,11 @@ whole list for one odd object, and its watch and informer repeat failed requests
 """
 
 import json
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 PAGE: Final = 500
@@ -244,14 +246,29 @@ async def connect(*, kubeconfig: str, server: str, in_cluster: bool, request_tim
         raise ClientError("the package kubernetes is not installed: pip install 'etcd-dns[syncer]'") from None
     config: Any = untyped
     configuration = client.Configuration()
+    # Its own lines would stand beside the one that says it all.
+    logging.getLogger("kubernetes").setLevel(logging.CRITICAL)
     try:
-        if kubeconfig or not (server or in_cluster):
-            await config.load_kube_config(kubeconfig or None, None, configuration, persist_config=False)
-        elif in_cluster:
+        if in_cluster and not kubeconfig:
             config.load_incluster_config(configuration)
+        elif kubeconfig or not server:
+            if not path.is_file():
+                raise ClientError(
+                    f"Kubernetes: no kubeconfig {path}; expected one, a Pod's account or --server"
+                )
+            await config.load_kube_config(str(path), None, configuration, persist_config=False)
+    except ClientError:
+        raise
     except Exception as error:  # the package lets everything through: its own, YAML's, OSError, KeyError
-        what = f"the kubeconfig {kubeconfig}" if kubeconfig else "a Pod's account, ~/.kube/config or --server"
+        what = f"the kubeconfig {kubeconfig}" if kubeconfig else "the Pod's account"
         raise ClientError(f"Kubernetes: cannot use {what}: {str(error)[:200]}") from None
     if server:
         configuration.host = server.rstrip("/")
     return Client(client.ApiClient(configuration), request_timeout)
+
+
+def _existing(kubeconfig: str) -> str:
+    path = Path(kubeconfig).expanduser()
+    if not path.is_file():
+        raise ClientError(f"Kubernetes: no kubeconfig {path}; expected one, a Pod's account or --server")
+    return str(path)

@@ -77,6 +77,7 @@ def test_a_switch_takes_a_value(flag):
         ([SERVICE, "--interval=0s"], {}, "no positive duration"),
         ([SERVICE, "--metrics-address=7979"], {}, "HOST:PORT"),
         ([SERVICE, "--metrics-address=:99999"], {}, "HOST:PORT"),
+        ([SERVICE, "--server=localhost:8001"], {}, "--server"),
         ([SERVICE, "--annotation-prefix=x.io"], {}, "must end in /"),
         ([SERVICE, "--annotation-prefix="], {}, "must end in /"),
         ([SERVICE, "--service-type-filter=Foo"], {}, "Foo"),

@@ -175,16 +175,21 @@ contexts: [{{name: c, context: {{cluster: c, user: u}}}}]
     await client.close()
 
 
-@pytest.mark.parametrize("text", [None, "", "{", "a: b", "clusters: 7"])
-async def test_a_kubeconfig_that_cannot_be_used_is_one_sentence(tmp_path, text):
+@pytest.mark.parametrize("text", ["", "{", "a: b", "clusters: 7"])
+async def test_a_kubeconfig_that_cannot_be_used_is_one_sentence(tmp_path, text, caplog):
     path = tmp_path / "config"
-    if text is not None:
-        path.write_text(text)
+    path.write_text(text)
     with pytest.raises(ClientError, match="cannot use the kubeconfig"):
         await connect(kubeconfig=str(path), server="", in_cluster=False, request_timeout=5)
+    assert caplog.text == ""
+
+
+async def test_a_kubeconfig_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ClientError, match=f"no kubeconfig {tmp_path}/config"):
+        await connect(kubeconfig=f"{tmp_path}/config", server="", in_cluster=False, request_timeout=5)
 
 
 async def test_outside_a_pod_without_its_files_the_account_is_refused(monkeypatch):
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    with pytest.raises(ClientError, match="a Pod's account"):
+    with pytest.raises(ClientError, match="the Pod's account"):
         await connect(kubeconfig="", server="", in_cluster=True, request_timeout=5)
