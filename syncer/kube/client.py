@@ -252,11 +252,8 @@ async def connect(*, kubeconfig: str, server: str, in_cluster: bool, request_tim
         if in_cluster and not kubeconfig:
             config.load_incluster_config(configuration)
         elif kubeconfig or not server:
-            if not path.is_file():
-                raise ClientError(
-                    f"Kubernetes: no kubeconfig {path}; expected one, a Pod's account or --server"
-                )
-            await config.load_kube_config(str(path), None, configuration, persist_config=False)
+            kubeconfig = _existing(kubeconfig or config.KUBE_CONFIG_DEFAULT_LOCATION)
+            await config.load_kube_config(kubeconfig, None, configuration, persist_config=False)
     except ClientError:
         raise
     except Exception as error:  # the package lets everything through: its own, YAML's, OSError, KeyError
