@@ -118,9 +118,11 @@ def _address(values: Sequence[bytes], kind: int, called: str) -> bytes:
     text = _exactly(values, "address")[0].decode("latin-1")
     family = ipaddress.IPv4Address if kind == const.A else ipaddress.IPv6Address
     try:
-        return family(text).packed
+        if "%" not in text:  # a zone id, which means something on one machine only
+            return family(text).packed
     except ValueError:
-        raise RdataFault(f"{text!r}: expected an {called} address") from None
+        pass
+    raise RdataFault(f"{text!r}: expected an {called} address")
 
 
 def _soa(values: Sequence[bytes], origin: Name) -> Any:
@@ -144,6 +146,41 @@ def _txt(values: Sequence[bytes], origin: Name) -> Any:
     return dnslib.RD(strings(values))
 
 
+def _hinfo(values: Sequence[bytes], origin: Name) -> Any:
+    return dnslib.RD(b"".join(map(_string, _exactly(values, "cpu os"))))
+
+
+def _rp(values: Sequence[bytes], origin: Name) -> Any:
+    return dnslib.RD(b"".join(map(_wire(origin), _exactly(values, "mailbox txt-name"))))
+
+
+def _naptr(values: Sequence[bytes], origin: Name) -> Any:
+    order, preference, *texts, replacement = _exactly(
+        values, "order preference flags services regexp replacement"
+    )
+    numbers = b"".join(_number(text).to_bytes(2, "big") for text in (order, preference))
+    return dnslib.RD(numbers + b"".join(map(_string, texts)) + _wire(origin)(replacement))
+
+
+def _svcb(values: Sequence[bytes], origin: Name) -> Any:
+    if len(values) < 2:
+        raise RdataFault("expected PRIORITY TARGET and parameters")
+    target = _wire(origin)(values[1])
+    buffer = DNSBuffer()
+    _by_dnslib("HTTPS", [values[0], b".", *values[2:]], origin).pack(buffer)
+    return dnslib.RD(bytes(buffer.data[:2]) + target + bytes(buffer.data[3:]))
+
+
+def _string(text: bytes) -> bytes:
+    if len(text) > 255:
+        raise RdataFault(f"a string of {len(text)} octets; at most 255")
+    return bytes((len(text),)) + text
+
+
+def _wire(origin: Name) -> Callable[[bytes], Name]:
+    return lambda text: name.from_text(text.decode("utf-8", "surrogateescape"), origin)
+
+
 _BUILDERS: Final[dict[int, Callable[[Sequence[bytes], Name], Any]]] = {
     const.A: lambda v, _: dnslib.RD(_address(v, const.A, "IPv4")),
     const.AAAA: lambda v, _: dnslib.RD(_address(v, const.AAAA, "IPv6")),
@@ -155,6 +192,12 @@ _BUILDERS: Final[dict[int, Callable[[Sequence[bytes], Name], Any]]] = {
     const.SRV: _srv,
     const.MX: _mx,
     const.TXT: _txt,
+    const.TYPES["SPF"]: _txt,
+    const.TYPES["HINFO"]: _hinfo,
+    const.TYPES["RP"]: _rp,
+    const.TYPES["NAPTR"]: _naptr,
+    const.TYPES["SVCB"]: _svcb,
+    const.TYPES["HTTPS"]: _svcb,
 }
 
 
