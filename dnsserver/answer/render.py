@@ -74,7 +74,7 @@ def compiled(answer: Answer, qname: Name, qname_octets: int, slot: int) -> Compi
         asked = qname if len(qname) == qname_octets else None
     bodies = []
     for rotated in _rotations(answer.answer):
-        body = _Body(start, asked, known, answer.cls)
+        body = Body(start, asked, known, answer.cls)
         for section in (rotated, *sections[1:]):
             for owner, rrset in section:
                 body.add(owner, rrset)
@@ -113,7 +113,7 @@ def _rotations(section: Section) -> Iterator[Section]:
         yield (*section[:-1], (owner, rrset._replace(rdatas=rdatas)))
 
 
-class _Body:
+class Body:
     """The octets after the question, written from offset `start` of the message."""
 
     def __init__(self, start: int, asked: Name | None, known: dict[bytes, int], cls: int) -> None:

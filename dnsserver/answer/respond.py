@@ -17,7 +17,7 @@ from dnsserver.answer.identity import SILENT, Identity, chaos
 from dnsserver.answer.lookup import Answer, lookup
 from dnsserver.answer.render import OPT, OPT_DO, Compiled
 from dnsserver.wire import const
-from dnsserver.wire.message import Edns, Header, Question, edns_of, header_of, question_of
+from dnsserver.wire.message import Edns, Header, Question, extras_of, header_of, question_of
 from dnsserver.wire.name import FormatError, Name, to_text
 from dnsserver.zone.table import Node, ZoneTable
 
@@ -93,8 +93,14 @@ class Responder:
         *,
         identity: Identity = SILENT,
         idle_timeout: float = 0,
+        defers: bool = False,
     ) -> None:
-        """Answer by a table; `idle_timeout` in seconds is told to TCP clients that ask (RFC 7828)."""
+        """Answer by a table; `idle_timeout` in seconds is told to TCP clients that ask (RFC 7828).
+
+        With `defers` there is no response here to AXFR, IXFR and signed queries: they are for whoever knows
+        keys and the client's address.
+        """
+        self._defers = defers
         self._identity = identity
         self._keepalive = 0 if transport == "udp" else min(int(idle_timeout * 10), 65_535)
         self._table = table
@@ -184,16 +190,23 @@ class Responder:
 
         return respond
 
-    def slow(self, query: bytes) -> bytes | None:
-        """Answer any octets. Total: a fault of ours is a SERVFAIL."""
+    def slow(self, query: bytes, reserve: int = 0) -> bytes | None:
+        """Answer any octets. Total: a fault of ours is a SERVFAIL.
+
+        Of what the response may take, `reserve` octets are left for a signature.
+        """
         try:
-            return self._slow(query)
+            return self._slow(query, reserve)
         except Exception as error:
             self._tally.faults += 1
             self._on_fault(error)
             return self._bare(query, const.SERVFAIL)
 
-    def _slow(self, query: bytes) -> bytes | None:
+    def refuse(self, query: bytes, rcode: int) -> bytes | None:
+        """Return a response without data to a query that was deferred."""
+        return self._slow(query, 0, Answer(rcode))
+
+    def _slow(self, query: bytes, reserve: int, answer: Answer | None = None) -> bytes | None:
         header = header_of(query)
         if header is None:
             self._tally.dropped += 1
@@ -207,10 +220,14 @@ class Responder:
         except FormatError:
             return self._bare(query, const.FORMERR)
         try:
-            edns = edns_of(query, header, question.end)
+            edns, tsig_at = extras_of(query, header, question.end)
         except FormatError:
             return self._render(query, header, question, None, Answer(const.FORMERR))
-        return self._render(query, header, question, edns, self._answer(question, edns))
+        if answer is None:
+            if self._defers and (tsig_at is not None or question.type in (const.AXFR, const.IXFR)):
+                return None
+            answer = self._answer(question, edns)
+        return self._render(query, header, question, edns, answer, reserve)
 
     def _answer(self, question: Question, edns: Edns | None) -> Answer:
         if edns and edns.version:
@@ -224,7 +241,13 @@ class Responder:
         return answer
 
     def _render(
-        self, query: bytes, header: Header, question: Question, edns: Edns | None, answer: Answer
+        self,
+        query: bytes,
+        header: Header,
+        question: Question,
+        edns: Edns | None,
+        answer: Answer,
+        reserve: int = 0,
     ) -> bytes:
         kind = (1 if header.flags & const.RD else 0) | (2 if edns else 0)
         limit, tail = const.UDP_MINIMUM if self._udp else const.TCP_MAXIMUM, b""
@@ -232,6 +255,7 @@ class Responder:
             if self._udp:
                 limit = min(max(edns.payload, limit), const.UDP_PAYLOAD)
             tail = render.opt(answer.rcode, edns.dnssec_ok, self._options(answer, edns))
+        limit -= reserve
         slot = self._slot(answer)
         self._counts[slot] += 1
         echoed = query[12 : question.end]

@@ -79,11 +79,7 @@ def question_of(message: bytes) -> Question:
 
 
 def edns_of(message: bytes, header: Header, start: int) -> Edns | None:
-    """Return the OPT record behind the question, which ends at `start`, or None.
-
-    Raises:
-        FormatError: as `extras_of`.
-    """
+    """Return the OPT record of `extras_of`."""
     return extras_of(message, header, start).edns
 
 
