@@ -1,0 +1,199 @@
+"""`respond` as laws: total, honest about what was asked, within its limit, and fast as it is slow."""
+
+import json
+
+import dns.message
+import dns.name
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from tests.dnsserver.support import changes, filled, parsed, responder, table_of
+from tests.dnsserver.worlds import paths, queries, tables, values, zones
+
+ZONES = [
+    {
+        "name": "example.",
+        "records": [
+            {"name": "www", "type": "A", "data": "192.0.2.1"},
+            {"name": "*.wild", "type": "CNAME", "data": "www"},
+            {"name": "cut", "type": "NS", "data": "ns.cut"},
+            {"name": "ns.cut", "type": "A", "data": "192.0.2.2"},
+        ],
+    }
+]
+TABLE = table_of(ZONES)
+TRANSPORTS = st.sampled_from(["udp", "tcp"])
+HEADERS = st.sampled_from([bytes.fromhex(text) for text in ("00000001000000000000", "01000001000000000001")])
+QUERY = dns.message.make_query("x.wild.example.", "A", use_edns=0, payload=1232).to_wire()
+
+
+def check(query: bytes, reply: bytes | None, transport: str = "udp") -> None:
+    """Check what holds for any octets and any table."""
+    if len(query) < 12 or query[2] & 0x80:
+        assert reply is None
+        return
+    assert reply is not None
+    response = parsed(reply)
+    assert reply[:2] == query[:2]
+    assert reply[2] & 0x80
+    assert reply[2] & 0x78 == query[2] & 0x78
+    if response.question:
+        end = len(reply) - len(reply[12:].partition(b"\0")[2]) + 4
+        assert reply[12:end].lower() == query[12:end].lower()
+    assert len(reply) <= (65_535 if transport == "tcp" else 1232)
+
+
+@given(st.binary(max_size=600), TRANSPORTS)
+def test_any_octets_get_a_response_or_none(octets, transport):
+    check(octets, responder(TABLE, transport).respond(octets), transport)
+
+
+@given(HEADERS, st.binary(max_size=600))
+def test_any_octets_behind_a_good_header_get_a_response(header, octets):
+    query = b"id" + header + octets
+    check(query, responder(TABLE).respond(query))
+
+
+@given(queries(), st.data())
+def test_a_damaged_query_gets_a_response_or_none(query, data):
+    damaged = bytearray(query)
+    for _ in range(data.draw(st.integers(1, 4))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    octets = bytes(damaged[: data.draw(st.integers(0, len(damaged)))]) + data.draw(st.binary(max_size=30))
+    check(octets, responder(TABLE).respond(octets))
+
+
+@given(st.binary(max_size=100))
+def test_a_response_is_never_answered(octets):
+    query = b"id" + bytes([octets[0] | 0x80 if octets else 0x80]) + octets[1:]
+    assert responder(TABLE).respond(query) is None
+    assert responder(TABLE).slow(query) is None
+
+
+@given(queries(), st.integers(0, 600))
+def test_a_response_without_edns_is_at_most_512_octets_over_udp(query, size):
+    lines = [{"name": "big", "type": "TXT", "data": f'"{"t" * (size // 3)}{number}"'} for number in range(3)]
+    big = dns.message.make_query("big.example.", "TXT", flags=0)
+    reply = responder(table_of([{"name": "example.", "records": lines}])).respond(big.to_wire())
+    response = parsed(reply)
+    assert len(reply) <= 512
+    assert bool(response.flags & dns.flags.TC) == (not response.answer)
+
+
+def same(fast: bytes | None, slow: bytes | None) -> bool:
+    """Compare two responses less the order of records of the same RRset."""
+    if fast is None or slow is None:
+        return fast is slow
+    return len(fast) == len(slow) and contents(fast) == contents(slow)
+
+
+def contents(reply: bytes):
+    response = parsed(reply)
+    sections = [sorted(rrset.to_text() for rrset in section) for section in response.sections]
+    return reply[:12], sections, response.opt and response.opt.to_text()
+
+
+steps = st.lists(
+    st.one_of(
+        queries(),
+        queries(),
+        queries(),
+        st.dictionaries(paths, st.one_of(values.map(json.dumps), st.none()), min_size=1, max_size=3),
+    ),
+    min_size=4,
+    max_size=20,
+)
+
+
+@settings(max_examples=2 * settings.default.max_examples)
+@given(tables, steps, TRANSPORTS)
+def test_the_fast_path_equals_the_slow_path(table, steps, transport):
+    served = responder(table, transport)
+    for revision, step in enumerate(steps, 2):
+        if isinstance(step, dict):
+            table.apply(changes(step), revision)
+            continue
+        for _ in ("cold", "warm"):
+            fast, slow = served.respond(step), served.slow(step)
+            check(step, fast, transport)
+            assert same(fast, slow), (parsed(fast).to_text(), parsed(slow).to_text())
+            event(f"rcode {fast[3] & 15}")
+
+
+@given(tables, st.lists(queries(), min_size=1, max_size=5))
+def test_what_is_compiled_survives_no_change_of_the_zone(table, asked):
+    """After a change all responses are those of a table that has compiled nothing."""
+    served = responder(table)
+    for query in asked:
+        served.respond(query)
+    table.apply(changes({"example/x/b": '{"host":"192.0.2.77"}', "example/*": '{"host":"192.0.2.78"}'}), 5)
+    for query in asked:
+        assert same(served.respond(query), served.slow(query))
+
+
+@given(zones(), queries(), queries())
+def test_an_answer_does_not_depend_on_what_was_asked_before(found, before, query):
+    one, two = responder(table_of(found)), responder(table_of(found))
+    one.respond(before)
+    assert same(one.respond(query), two.respond(query))
+
+
+@pytest.mark.parametrize("ident", [0, 1, 255, 256, 32768, 65535])
+def test_the_id_comes_back(ident):
+    query = ident.to_bytes(2, "big") + QUERY[2:]
+    assert responder(TABLE).respond(query)[:2] == query[:2]
+
+
+def test_addresses_rotate_and_are_complete():
+    records = [{"name": "www", "type": "A", "data": f"192.0.2.{number}"} for number in range(1, 4)]
+    served = responder(table_of([{"name": "example.", "records": records}]))
+    query = dns.message.make_query("www.example.", "A").to_wire()
+    orders = [
+        [rrset.to_text().split()[-1] for rrset in parsed(served.respond(query)).answer] for _ in range(9)
+    ]
+    assert len({tuple(order) for order in orders}) == 3
+    assert {tuple(sorted(order)) for order in orders} == {("192.0.2.1", "192.0.2.2", "192.0.2.3")}
+
+
+def test_a_pointer_stays_below_16384_in_a_long_response():
+    lines = [
+        {"name": "@", "type": "MX", "data": f"{number} host-{number}.some.where"} for number in range(1500)
+    ]
+    query = dns.message.make_query("example.", "MX").to_wire()
+    reply = responder(table_of([{"name": "example.", "records": lines}]), "tcp").respond(query)
+    assert len(reply) > 30_000
+    targets = {rrset.to_text().split()[-1] for rrset in parsed(reply).answer}
+    assert targets == {f"host-{number}.some.where.example." for number in range(1500)}
+
+
+@pytest.mark.parametrize("count", [4096, 65_536])
+def test_an_rrset_past_65535_octets_is_cut(count):
+    value = '{{"host":"10.{}.{}.{}","targetstrip":1}}'
+    values = {f"example/many/x{n}": value.format(n >> 16, n >> 8 & 255, n & 255) for n in range(count)}
+    table = filled([{"name": "example."}], values)
+    query = dns.message.make_query("many.example.", "A", use_edns=0).to_wire()
+    for transport in ("udp", "tcp"):
+        served = responder(table, transport)
+        for way in (served.respond, served.respond):
+            response = parsed(way(query))
+            assert response.flags & dns.flags.TC
+            assert not response.answer
+            assert response.edns == 0
+
+
+def test_an_rrset_of_just_under_65535_octets_goes_over_tcp():
+    records = [{"name": "many", "type": "A", "data": f"10.0.{n >> 8}.{n & 255}"} for n in range(4090)]
+    query = dns.message.make_query("many.example.", "A").to_wire()
+    reply = responder(table_of([{"name": "example.", "records": records}]), "tcp").respond(query)
+    assert len(parsed(reply).answer) == 4090
+
+
+def test_a_fault_of_ours_is_told_once_and_answered_with_servfail():
+    seen = []
+    served = responder(table_of(ZONES))
+    served._on_fault = seen.append
+    served._answer = lambda *_: 1 / 0
+    reply = served.respond(QUERY)
+    assert reply[3] & 15 == 2
+    assert len(seen) == 1
