@@ -137,6 +137,7 @@ class Controller:
         self._note_rejections([*observation.rejections, *outcome.plan.rejections, *outcome.unreadable])
         statistics.count_records(desired, outcome.held)
         statistics.last_sync = time.time()
+        await asyncio.to_thread(self._registry.refresh)
 
     def _apply(self, desired: list[Endpoint], observation: Observation) -> Outcome:
         inventory = self._registry.read()

@@ -46,6 +46,8 @@ class Registry:
         self.forget()
         for txn in transactions(planned, inventory, MAX_OPERATIONS):
             self._store.commit(puts=txn.puts, deletes=txn.deletes, expected=txn.expected)
-        # Now, while nobody waits: the next change then finds everything read.
+
+    def refresh(self) -> None:
+        """Read now, while nobody waits for it, so that the next change finds everything read."""
         with contextlib.suppress(StoreUnavailable, Compacted):
             self.read()

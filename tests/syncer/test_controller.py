@@ -175,6 +175,9 @@ class Broken:
     def forget(self):
         self._registry.forget()
 
+    def refresh(self):
+        self._registry.refresh()
+
 
 async def test_an_outage_is_waited_out_with_back_off_and_logged_once_each_way(
     store, prefix, registry, caplog
