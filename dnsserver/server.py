@@ -23,6 +23,9 @@ from dnsserver.skydns.store import EtcdAddress, Store
 from dnsserver.source.reflector import Reflector
 from dnsserver.source.rrsets import is_reverse, rrsets_of
 from dnsserver.source.static import rrsets_by_name
+from dnsserver.transfer import tsig
+from dnsserver.transfer.serve import Peer
+from dnsserver.transfer.service import Policy, TransferService
 from dnsserver.transport.sockets import Address, ListenError, NoIPv6, listen_tcp, listen_udp
 from dnsserver.transport.tcp import IDLE_TIMEOUT, TcpListener
 from dnsserver.transport.udp import UdpListener, serve_udp
@@ -103,6 +106,19 @@ def etcd_address(etcd: models.Etcd) -> EtcdAddress:
     )
 
 
+def transfer_policies(config: models.Config) -> dict[Name, Policy]:
+    """Return who may transfer what, of the zones that somebody may."""
+    return {
+        apex: Policy(
+            [Peer(peer.address, peer.key) for peer in zone.transfer.allow],
+            [(secondary.address, secondary.key) for secondary in zone.transfer.notify],
+        )
+        for zone in config.zones
+        for apex in zone.name
+        if zone.transfer.allow
+    }
+
+
 class Server:
     """A running server. `run` serves until a signal."""
 
@@ -114,6 +130,7 @@ class Server:
         self._udp: list[UdpListener] = []
         self._tcp: list[TcpListener] = []
         self._http: list[asyncio.Server] = []
+        self._transfers: TransferService | None = None
         self._reflector: Reflector | None = None
         if config.etcd:
             store = Store(etcd_address(config.etcd))
@@ -132,7 +149,8 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         try:
-            await self._listen()
+            self._transfers = await self._listen()
+            self._transfers.start()
             if self._reflector:
                 self._reflector.start()
             zones = ", ".join(name.to_text(apex) for apex in self.table.zones)
@@ -143,8 +161,11 @@ class Server:
         finally:
             await self._close()
 
-    async def _listen(self) -> None:
+    async def _listen(self) -> TransferService:
         udp, tcp = self._responder("udp"), self._responder("tcp")
+        keys = {key.name: tsig.key(key.name, key.algorithm, key.secret) for key in self._config.tsig}
+        policies = transfer_policies(self._config)
+        service = TransferService(self.table, policies, keys, {"udp": udp, "tcp": tcp}, self._fault)
         served = 0
         for address in self._config.listen:
             try:
@@ -152,8 +173,8 @@ class Server:
             except NoIPv6 as error:
                 log.warning("%s", error)
                 continue
-            self._udp.append(await serve_udp(datagrams, udp.respond))
-            listener = TcpListener(tcp.respond)
+            self._udp.append(await serve_udp(datagrams, udp.respond, service.transfers.over_udp))
+            listener = TcpListener(tcp.respond, deferred=service.transfers.over_tcp)
             await listener.start(streams)
             self._tcp.append(listener)
             served += 1
@@ -162,6 +183,7 @@ class Server:
         pages: dict[Address, dict[str, http.Handler]] = {}
         metrics = Metrics("dnsserver")
         metrics.add(self._metrics)
+        metrics.add(service.metrics)
         for option, path, handler in (
             (self._config.metrics, "/metrics", metrics.page),
             (self._config.health, "/health", lambda: http.Page(200, b"OK\n")),
@@ -174,6 +196,7 @@ class Server:
                 self._http.append(await http.serve(address.host, address.port, handlers))
             except OSError as error:
                 raise ListenError(f"cannot listen on {address} (http): {error.strerror}") from None
+        return service
 
     def _responder(self, transport: Transport) -> Responder:
         told = self._config.identity
@@ -184,6 +207,7 @@ class Server:
             self._fault,
             identity=Identity(told.id.encode(), told.version.encode()),
             idle_timeout=IDLE_TIMEOUT,
+            defers=True,
         )
 
     def _fault(self, error: Exception) -> None:
@@ -199,6 +223,8 @@ class Server:
         return http.Page(200, b"OK\n")
 
     async def _close(self) -> None:
+        if self._transfers:
+            self._transfers.close()
         for listener in (*self._udp, *self._tcp):
             listener.close()
         for server in self._http:

@@ -1,5 +1,6 @@
 """A file and overrides to a Config, or every fault in them."""
 
+import base64
 import difflib
 import re
 from collections.abc import Iterable, Sequence
@@ -60,6 +61,11 @@ def load(file: FilePath, overrides: Iterable[Override] = ()) -> Config:
                 config = Config.model_validate(data)
             except ValidationError as error:
                 faults += map(_fault, error.errors())
+            secrets, found = _secrets(data, file.parent)
+            faults += found
+            if config:
+                for index, secret in secrets.items():
+                    config.tsig[index]._secret = secret
             found, imports = _semantic_faults(data, file.parent)
             faults += found
             if config:
@@ -182,6 +188,7 @@ def _semantic_faults(data: dict[str, Any], directory: FilePath) -> tuple[list[Fa
             faults.append(Fault((*path, "name"), f"{zone['name']}: a second zone of this name"))
         seen.update(names)
         faults += _soa_faults(zone, names[0], path)
+        faults += _key_faults(data, zone, path)
         imported = None
         if isinstance(zone.get("file"), str) and zone["file"]:
             found = _zone_file(zone, names, directory, path)
@@ -191,6 +198,63 @@ def _semantic_faults(data: dict[str, Any], directory: FilePath) -> tuple[list[Fa
                 imported = files[index] = found
         faults += _record_faults(zone, names[0], imported, path)
     return faults, files
+
+
+def _secrets(data: dict[str, Any], directory: FilePath) -> tuple[dict[int, bytes], list[Fault]]:
+    """Return the secrets of the TSIG keys, by their place in the list. No fault shows one."""
+    keys, faults = data.get("tsig"), []
+    secrets: dict[int, bytes] = {}
+    seen: set[Name] = set()
+    for index, key in enumerate(keys if isinstance(keys, list) else ()):
+        path = ("tsig", index)
+        name_ = _key_name(key.get("name")) if isinstance(key, dict) else None
+        if name_ in seen:
+            faults.append(Fault((*path, "name"), f"{key['name']}: a second key of this name"))
+        if name_:
+            seen.add(name_)
+        file = key.get("secret_file") if isinstance(key, dict) else None
+        if not isinstance(file, str) or not file:
+            continue
+        try:
+            secrets[index] = base64.b64decode((directory / file).read_bytes().strip(), validate=True)
+            if not secrets[index]:
+                raise ValueError
+        except OSError as error:
+            reason = f"{directory / file} cannot be read: {error.strerror}"
+            faults.append(Fault((*path, "secret_file"), reason))
+        except ValueError:
+            faults.append(
+                Fault((*path, "secret_file"), f"{directory / file}: expected base64 and nothing else")
+            )
+    return secrets, faults
+
+
+def _key_name(text: Any) -> Name | None:
+    try:
+        return name.from_text(text) if isinstance(text, str) else None
+    except NameFault:
+        return None
+
+
+def _key_faults(data: dict[str, Any], zone: dict[str, Any], path: Path) -> list[Fault]:
+    """Return the keys that a zone's transfers want and `tsig` has not."""
+    keys = data.get("tsig")
+    known = [key.get("name") for key in (keys if isinstance(keys, list) else ()) if isinstance(key, dict)]
+    names = {_key_name(text) for text in known}
+    transfer, faults = zone.get("transfer"), []
+    for part in ("allow", "notify"):
+        lines = transfer.get(part) if isinstance(transfer, dict) else None
+        for index, line in enumerate(lines if isinstance(lines, list) else ()):
+            text = line.get("key") if isinstance(line, dict) else None
+            wanted = _key_name(text)
+            if wanted is None or wanted in names:
+                continue
+            near = difflib.get_close_matches(str(text), [str(known_) for known_ in known], 1, 0.5)
+            reason = f"{text}: no key of this name under tsig" + (
+                f"; did you mean {near[0]}?" if near else ""
+            )
+            faults.append(Fault((*path, "transfer", part, index, "key"), reason))
+    return faults
 
 
 def _zone_file(

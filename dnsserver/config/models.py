@@ -88,6 +88,19 @@ def _reverse_zone(network: ipaddress.IPv4Network | ipaddress.IPv6Network, step: 
     return name.from_text(".".join(labels[unused:]))
 
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _network(value: Any) -> Network:
+    if not isinstance(value, str):
+        raise ValueError("expected an address or a network as 10.0.0.0/24")
+    try:
+        return ipaddress.ip_network(value)
+    except ValueError as error:
+        raise ValueError(f"expected an address or a network: {error}") from None
+
+
+KeyName = Annotated[Name, BeforeValidator(_name)]
 Apexes = Annotated[tuple[Name, ...], BeforeValidator(apexes)]
 Ttl = Annotated[int, Field(ge=0, le=const.MAX_TTL)]
 Seconds = Annotated[int, Field(ge=0, le=2**31 - 1)]
@@ -145,6 +158,49 @@ class StaticLine(_Model):
     """Seconds; left out, the zone's."""
 
 
+class Peer(_Model):
+    """Who may transfer a zone."""
+
+    address: Annotated[Network, BeforeValidator(_network)]
+    """An address, or a network."""
+    key: KeyName | None = None
+    """The key under `tsig` that must sign the query; left out, unsigned ones are taken too."""
+
+
+class Secondary(_Model):
+    """Who is told by NOTIFY that a zone has changed."""
+
+    address: ListenAddress
+    key: KeyName | None = None
+    """The key under `tsig` that signs the NOTIFY."""
+
+
+class Transfer(_Model):
+    """AXFR, IXFR and NOTIFY of a zone; without `allow` there are none."""
+
+    allow: list[Peer] = []
+    notify: list[Secondary] = []
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.notify and not self.allow:
+            raise ValueError("notify without allow: nobody who is told could transfer the zone")
+        return self
+
+
+class TsigKey(_Model):
+    name: KeyName
+    algorithm: Literal["hmac-sha256", "hmac-sha512"] = "hmac-sha256"
+    secret_file: Annotated[str, Field(min_length=1)]
+    """A file, from the YAML's directory, that holds the secret in base64 and nothing else."""
+    _secret: bytes = PrivateAttr(b"")
+
+    @property
+    def secret(self) -> bytes:
+        """What stood in `secret_file` when the configuration was loaded."""
+        return self._secret
+
+
 class Zone(_Model):
     name: Apexes
     """A domain name, or a network as 10.0.0.0/24 for its reverse zones."""
@@ -158,6 +214,7 @@ class Zone(_Model):
     records: list[StaticLine] = []
     file: str = ""
     """A zone file, from the YAML's directory; its SOA counts instead of `soa`. Beside `records`."""
+    transfer: Transfer = Transfer()
     _imported: ZoneFile | None = PrivateAttr(None)
 
     @property
@@ -193,6 +250,8 @@ class Config(_Model):
     etcd: Etcd | None = None
     """Left out: only the static records are served."""
     zones: Annotated[list[Zone], Field(min_length=1)]
+    tsig: list[TsigKey] = []
+    """Keys that sign transfers, notifies and queries (RFC 8945)."""
     identity: Identity = Identity()
     metrics: Listener | None = None
     health: Listener | None = None

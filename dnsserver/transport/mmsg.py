@@ -83,10 +83,18 @@ def _column(messages: Any, field: Any, code: Literal["I", "L"]) -> "memoryview[i
 class Batch:
     """The buffers of one socket. `ready` is called when the socket is readable."""
 
-    def __init__(self, sock: socket.socket, respond: Callable[[bytes], bytes | None]) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        respond: Callable[[bytes], bytes | None],
+        deferred: Callable[[bytes, str], bytes | None] = lambda query, client: None,
+    ) -> None:
+        """Answer by `respond`, and what it has no response for by `deferred`, which is told the client."""
         assert _CALLS
+        self._deferred = deferred
         self._receive, self._send = _CALLS
         self._fd = sock.fileno()
+        self._family = sock.family
         self._respond = respond
         self.send_errors = 0
         """Replies that the kernel did not take."""
@@ -137,7 +145,7 @@ class Batch:
             at = first = k = 0
             for octets in self._in_octets[:count].tolist():
                 reply = respond(take[octets](inbox, at)[0])
-                if reply is None:
+                if reply is None and (reply := self._late(k, octets)) is None:
                     self._flush(first, k)
                     first = k + 1
                 else:
@@ -149,6 +157,15 @@ class Batch:
             self._flush(first, k)
             if count < BATCH:
                 return
+
+    def _late(self, k: int, octets: int) -> bytes | None:
+        """Ask for the response to the datagram in slot k by who needs to know where it came from."""
+        at = k * _NAME
+        if self._family == socket.AF_INET:
+            client = socket.inet_ntop(self._family, self._names[at + 4 : at + 8])
+        else:
+            client = socket.inet_ntop(self._family, self._names[at + 8 : at + 24])
+        return self._deferred(bytes(self._inbox[k * SLOT : k * SLOT + octets]), client)
 
     def _flush(self, first: int, end: int) -> None:
         """Send the replies in slots first..end."""

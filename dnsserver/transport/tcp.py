@@ -1,13 +1,14 @@
 """TCP: two octets of length before each message, several messages a connection (RFC 7766).
 
 Memory of a connection is bounded: what one read brings, one response past OUTPUT octets, and what the
-kernel holds. A reader who does not read stops being read; who is idle or stuck is closed.
+kernel holds. A reader who does not read stops being read; who is idle or stuck is closed. A response of
+several messages is an iterator: the next message is taken when the client has taken the ones before.
 """
 
 import asyncio
 import socket
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, cast
 
 IDLE_TIMEOUT: Final = 10.0
@@ -25,6 +26,10 @@ OUTPUT: Final = 65_536
 
 MIN_MESSAGE: Final = 12
 
+Deferred = Callable[[bytes, str], bytes | Iterator[bytes] | None]
+"""(message, client's address) → its response, or the messages of it, empty octets being pauses; None for no
+response. An error while they are taken ends the connection."""
+
 
 class TcpListener:
     """Accepts connections on a socket and answers their messages until `close`."""
@@ -33,11 +38,14 @@ class TcpListener:
         self,
         respond: Callable[[bytes], bytes | None],
         *,
+        deferred: Deferred = lambda message, client: None,
         idle_timeout: float = IDLE_TIMEOUT,
         max_connections: int = MAX_CONNECTIONS,
         max_per_client: int = MAX_PER_CLIENT,
     ) -> None:
         self.respond = respond
+        self.deferred = deferred
+        """Asked for the response to a message that `respond` has none for."""
         self.max_connections, self.max_per_client = max_connections, max_per_client
         self.connections: dict[_Connection, None] = {}
         """Open ones, the longest idle first."""
@@ -107,6 +115,8 @@ class _Connection(asyncio.Protocol):
         """The client does not read: nothing more is answered until it does."""
         self._scheduled = False
         self._ended = False
+        self._rest: Iterator[bytes] | None = None
+        """Messages that are still to come of the last response."""
         self.active_at = self._loop.time()
         self.client = ""
         self.transport: asyncio.Transport
@@ -122,6 +132,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._input.clear()
+        self._rest = None
         self._listener.gone(self)
 
     def data_received(self, data: bytes) -> None:
@@ -150,6 +161,9 @@ class _Connection(asyncio.Protocol):
         self._scheduled = False
         if self.transport.is_closing() or self._blocked:
             return
+        if self._rest is not None:
+            self._go_on(self._rest)
+            return
         octets, at, size = self._input, 0, 0
         replies: list[bytes] = []
         respond = self._listener.respond
@@ -165,7 +179,12 @@ class _Connection(asyncio.Protocol):
             if len(octets) < end:
                 break
             reply = respond(bytes(memoryview(octets)[at + 2 : end]))
+            if reply is None:
+                late = self._listener.deferred(bytes(memoryview(octets)[at + 2 : end]), self.client)
+                reply, self._rest = (late, None) if late is None or isinstance(late, bytes) else (None, late)
             at = end
+            if self._rest is not None:
+                break
             if reply is not None:
                 replies.append(len(reply).to_bytes(2, "big") + reply)
                 size += len(reply)
@@ -176,13 +195,27 @@ class _Connection(asyncio.Protocol):
             self.transport.write(b"".join(replies))
         self._next()
 
+    def _go_on(self, rest: Iterator[bytes]) -> None:
+        """Send one more message of a response, and the others in later turns."""
+        try:
+            message = next(rest, None)
+        except Exception:
+            self.transport.abort()  # it has been told by who made the messages; half a response is none
+            return
+        self._listener.active(self)
+        if message is None:
+            self._rest = None
+        elif message:
+            self.transport.write(len(message).to_bytes(2, "big") + message)
+        self._next()
+
     def _next(self) -> None:
         """Go on with what is left in the input, after others had their turn."""
         octets = self._input
         whole = len(octets) >= 2 and len(octets) >= 2 + (octets[0] << 8 | octets[1])
         if self._blocked:
             return
-        if whole:
+        if whole or self._rest is not None:
             self._scheduled = True
             self.transport.pause_reading()
             self._loop.call_soon(self._answer)

@@ -7,6 +7,11 @@ from typing import Any, Final, cast
 
 from dnsserver.transport import mmsg
 
+Respond = Callable[[bytes], bytes | None]
+
+Deferred = Callable[[bytes, str], bytes | None]
+"""(datagram that a Respond has no response for, client's address) → its response, or None."""
+
 MAX_UNSENT: Final = 1 << 20
 """Octets of replies that may wait for the kernel; further ones are dropped."""
 
@@ -14,9 +19,9 @@ MAX_UNSENT: Final = 1 << 20
 class BatchListener:
     """Serves a socket by batches from the event loop's reader callback."""
 
-    def __init__(self, sock: socket.socket, respond: Callable[[bytes], bytes | None]) -> None:
+    def __init__(self, sock: socket.socket, respond: Respond, deferred: Deferred) -> None:
         self._sock = sock
-        self._batch = mmsg.Batch(sock, respond)
+        self._batch = mmsg.Batch(sock, respond, deferred)
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(sock.fileno(), self._batch.ready)
 
@@ -37,8 +42,8 @@ class EndpointListener(asyncio.DatagramProtocol):
     It cannot choose the address that a reply leaves from: on a machine with several, listen on each.
     """
 
-    def __init__(self, respond: Callable[[bytes], bytes | None]) -> None:
-        self._respond = respond
+    def __init__(self, respond: Respond, deferred: Deferred) -> None:
+        self._respond, self._deferred = respond, deferred
         self._transport: asyncio.DatagramTransport | None = None
         self.send_errors = 0
 
@@ -47,6 +52,8 @@ class EndpointListener(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
         reply = self._respond(data)
+        if reply is None:
+            reply = self._deferred(data, str(addr[0]))
         if reply is None or self._transport is None:
             return
         # The loop queues without a bound what the kernel does not take.
@@ -72,11 +79,15 @@ UdpListener = BatchListener | EndpointListener
 
 
 async def serve_udp(
-    sock: socket.socket, respond: Callable[[bytes], bytes | None], *, batched: bool = mmsg.AVAILABLE
+    sock: socket.socket,
+    respond: Respond,
+    deferred: Deferred = lambda query, client: None,
+    *,
+    batched: bool = mmsg.AVAILABLE,
 ) -> UdpListener:
     """Answer the datagrams of a bound socket until `close`."""
     if batched:
-        return BatchListener(sock, respond)
+        return BatchListener(sock, respond, deferred)
     loop = asyncio.get_running_loop()
-    _, listener = await loop.create_datagram_endpoint(lambda: EndpointListener(respond), sock=sock)
+    _, listener = await loop.create_datagram_endpoint(lambda: EndpointListener(respond, deferred), sock=sock)
     return listener
