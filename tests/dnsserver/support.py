@@ -57,8 +57,10 @@ def changes(values: Mapping[str, str | bytes | None]) -> Iterator[Change]:
 def filled(
     zones: list[dict[str, Any]], values: Mapping[str, str | bytes | None], revision: int = 7
 ) -> ZoneTable:
-    table = table_of(zones)
+    """Return the table of zones fed by etcd, after a first snapshot that has these values."""
+    table = table_of(zones, etcd=NO_ETCD)
     table.apply(changes(values), revision)
+    table.mark_synced(revision)
     return table
 
 

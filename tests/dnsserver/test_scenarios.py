@@ -30,7 +30,7 @@ import yaml
 
 from dnsserver.skydns.key import Key, prefix_of
 from dnsserver.skydns.store import EtcdAddress, Store
-from tests.dnsserver.support import NO_ETCD, changes, lines, parsed, responder, table_of
+from tests.dnsserver.support import NO_ETCD, filled, lines, parsed, responder, table_of
 from tests.programs import DnsServer
 from tools.embedded_etcd import EmbeddedEtcd
 
@@ -97,8 +97,10 @@ def test_case_ids_are_unique_in_a_file():
 @pytest.mark.parametrize("case", CASES)
 def test_scenario_in_memory(case: Case):
     document = DOCUMENTS[case.file]
-    table = table_of(document["zones"], etcd=NO_ETCD if document.get("etcd") == "down" else "")
-    table.apply(changes(document.get("skydns", {})), 7)
+    if "skydns" in document:
+        table = filled(document["zones"], document["skydns"])
+    else:
+        table = table_of(document["zones"], etcd=NO_ETCD if document.get("etcd") == "down" else "")
     served = responder(table, case.transport)
     for way in (served.slow, served.respond, served.respond):
         check(case, way(case.query))
