@@ -82,8 +82,10 @@ class Controller:
         while True:
             await self._settle_down()
             await self._reconcile_until_done()
+            # Not wait_for: before Python 3.12 it loses a cancellation that comes with the event.
             try:
-                await asyncio.wait_for(self._changed.wait(), self._settings.interval)
+                async with asyncio.timeout(self._settings.interval):
+                    await self._changed.wait()
             except TimeoutError:
                 self._registry.forget()
 
@@ -93,7 +95,8 @@ class Controller:
         while loop.time() < until:
             self._changed.clear()
             try:
-                await asyncio.wait_for(self._changed.wait(), QUIET)
+                async with asyncio.timeout(QUIET):
+                    await self._changed.wait()
             except TimeoutError:
                 return
 
