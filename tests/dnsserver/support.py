@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import dns.message
 import yaml
@@ -69,8 +70,12 @@ def raising(error: Exception) -> None:
     raise error
 
 
+_TALLIES: "WeakKeyDictionary[ZoneTable, Tally]" = WeakKeyDictionary()
+
+
 def responder(table: ZoneTable, transport: Transport = "udp") -> Responder:
-    return Responder(table, Tally(), transport, raising)
+    """Return a responder. Those of one table count in one tally: what is compiled says where."""
+    return Responder(table, _TALLIES.setdefault(table, Tally()), transport, raising)
 
 
 def parsed(reply: bytes) -> dns.message.Message:

@@ -1,4 +1,4 @@
-"""Recorded and crafted packets, one a file, from the directory that DNS_CORPUS names: none of them is kept here.
+"""Recorded and crafted packets, one a file, from the directory that DNS_CORPUS names; none is kept here.
 
 Each is asked as it is, as a query (QR cleared), and with the question of our zone before its rest.
 """

@@ -21,8 +21,7 @@ def test_labels_to_key_and_back_are_the_same_in_lower_case(found, prefix):
 def test_any_octets_below_the_prefix_are_labels_or_a_record_error(octets, prefix):
     try:
         found = labels_of(prefix + octets, prefix)
-    except RecordError as error:
-        assert error.reason == "key"
+    except RecordError:
         return
     assert key_of(found, prefix) == prefix + octets.lower()
 

@@ -52,9 +52,7 @@ def test_any_values_of_the_fields_are_a_record_or_a_record_error(value):
 def reads_or_refuses(octets: bytes) -> None:
     try:
         record = decode(octets)
-    except RecordError as error:
-        assert error.reason in ("encoding", "json", "shape", "type", "range")
-        assert str(error).isprintable()
+    except RecordError:
         return
     for name in Record.__slots__:
         assert type(getattr(record, name)) is type(getattr(Record(), name))
