@@ -5,6 +5,7 @@ never used.
 """
 
 import contextlib
+import random
 import shutil
 import signal
 import socket
@@ -39,11 +40,20 @@ def find_program(name: str = "etcd") -> str:
 
 
 def free_port() -> int:
-    """Return a loopback TCP port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a loopback port that was free for TCP and UDP a moment ago.
+
+    Below the range from which the kernel takes ports for outgoing connections: there one could be gone
+    before it is used.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
+            try:
+                stream.bind(("127.0.0.1", port))
+                datagrams.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 class EmbeddedEtcd:
