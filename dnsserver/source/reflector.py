@@ -148,7 +148,7 @@ class Reflector:
         for batch in self._store.watch(self._prefix, self.revision + 1):
             self._reached(max(self.revision, batch.revision))
             if batch.entries:
-                self._hand_over(self._follow(self._decoded(batch.entries), batch.revision))
+                self._hand_over(self._apply(self._decoded(batch.entries), batch.revision, MAX_ATOMIC))
             self.revision = max(self.revision, batch.revision)
             if self._halt.is_set() or self._clock() - began > self._resync_interval:
                 return
@@ -202,6 +202,8 @@ class Reflector:
         for at in range(0, len(changes), size):
             part = changes[at : at + size]
             self._table.apply(part, revision, int(time.time()))
+            if size == MAX_ATOMIC and at + size >= len(changes):
+                self._table.settle()
             self._note_clashes({change.name for change in part if change.name is not None})
             await asyncio.sleep(0)
 
@@ -213,10 +215,6 @@ class Reflector:
             elif name not in self.clashing and len(self.clashing) < MAX_CLASHING:
                 self.clashing.add(name)
                 log.warning("%s has a host name beside other data; one of them is served", to_text(name))
-
-    async def _follow(self, changes: Sequence[Change], revision: int) -> None:
-        await self._apply(changes, revision, MAX_ATOMIC)
-        self._table.settle()
 
     async def _finish(self, seen: set[Key], revision: int, first: bool) -> None:
         if not first:

@@ -156,7 +156,7 @@ class Transfers:
         deltas = None if is_reached else journal.deltas(serial)
         if deltas and sum(len(delta.deleted) + len(delta.added) for delta in deltas) <= MAX_UDP_RECORDS:
             records = _difference(served.zone, journal.serial, deltas)
-            whole = list(messages(request.head, records, lambda message: message))
+            whole = list(filter(None, messages(request.head, records, lambda message: message)))
             spent = request.signature.octets if request.signature else 0
             if len(whole) == 1 and len(whole[0]) + spent <= limit:
                 self._count(served, False, "incremental")

@@ -1,0 +1,159 @@
+"""A transfer is of one state, and deltas lead from each committed state to the next, whatever the order."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dnsserver.transfer import history
+from dnsserver.transfer.contents import Contents
+from dnsserver.transfer.history import Journal
+from dnsserver.wire import const
+from dnsserver.wire.name import from_text
+from dnsserver.zone.table import ZoneTable
+from tests.dnsserver import worlds
+from tests.dnsserver.support import NO_ETCD, change, changes, table_of
+
+Rr = tuple[bytes, int, int, bytes]
+
+
+@pytest.fixture(autouse=True)
+def one_name_a_slice(monkeypatch):
+    monkeypatch.setattr(history, "SLICE", 1)
+
+
+def rrs(found) -> list[Rr]:
+    return [
+        (name, rrset.type, rrset.ttl, rdata)
+        for name, rrsets in found
+        for rrset in rrsets
+        for rdata in rrset.rdatas
+    ]
+
+
+def state(table: ZoneTable, contents: Contents) -> set[Rr]:
+    return set(rrs((name, contents(name).values()) for name in list(table.nodes)))
+
+
+class Transfer:
+    def __init__(self, journal: Journal) -> None:
+        self._journal, self.snapshot = journal, journal.snapshot()
+        self.serial, self.found = self.snapshot.serial, []
+        self._steps = journal.read(self.snapshot)
+
+    def step(self) -> bool:
+        part = next(self._steps, ...)
+        if part is ...:
+            return False
+        if part:
+            self.found += rrs([(part[0], part[1].values())])
+        return True
+
+    def finish(self) -> list[Rr]:
+        while self.step():
+            pass
+        self._journal.close(self.snapshot)
+        return self.found
+
+
+operations = st.lists(
+    st.one_of(
+        st.dictionaries(worlds.paths, st.one_of(st.none(), worlds.values), min_size=1, max_size=4),
+        st.dictionaries(worlds.paths, st.one_of(st.none(), worlds.values), min_size=1, max_size=4),
+        st.sampled_from(["transfer", "commit", "step", "step", "unsettle", "settle"]),
+    ),
+    max_size=25,
+)
+
+
+def as_json(values):
+    import json
+
+    return {key: None if value is None else json.dumps(value) for key, value in values.items()}
+
+
+@given(worlds.zones(), operations)
+def test_transfers_and_deltas_are_of_states_the_zone_was_in(zones, steps):
+    table = table_of(zones, etcd=NO_ETCD)
+    zone = table.zones[from_text("example.")]
+    table.mark_synced(10)
+    contents = Contents(table, zone)
+    journal = Journal(table, zone, contents)
+    states = {10: state(table, contents)}
+    transfers: list[Transfer] = []
+    commits: list[Iterator[None]] = []
+    for revision, step in enumerate(steps, 11):
+        if step == "transfer":
+            transfers.append(Transfer(journal))
+        elif step == "commit":
+            commits.append(journal.commit())
+        elif step == "step":
+            for commit in commits:
+                next(commit, None)
+            for transfer in transfers:
+                transfer.step()
+        elif step == "unsettle":
+            table.settled = False
+        elif step == "settle":
+            table.settle()
+        else:
+            table.apply(changes(as_json(step)), revision)
+        if table.settled:
+            states[zone.serial] = state(table, contents)
+        else:
+            states.setdefault(zone.serial, None)
+    table.settle()
+    states[zone.serial] = state(table, contents)
+    for commit in [*commits, journal.commit()]:
+        list(commit)
+    for transfer in transfers:
+        found = transfer.finish()
+        assert len(found) == len(set(found))
+        assert set(found) == states[transfer.serial]
+    assert journal.serial == zone.serial
+    for serial, before in states.items():
+        deltas = journal.deltas(serial)
+        if deltas is None:
+            continue
+        now = set(before)
+        for delta in deltas:
+            deleted = rrs((name, [rrset]) for name, rrset in delta.deleted)
+            added = rrs((name, [rrset]) for name, rrset in delta.added)
+            assert now >= set(deleted)
+            now -= set(deleted)
+            assert not now & set(added)
+            now |= set(added)
+            assert now == states[delta.new]
+    assert journal.deltas(10) is not None
+
+
+def test_the_journal_keeps_what_its_bound_allows_and_forgets_the_oldest():
+    table = table_of([{"name": "example."}], etcd=NO_ETCD)
+    zone = table.zones[from_text("example.")]
+    table.mark_synced(1)
+    journal = Journal(table, zone, Contents(table, zone), limit=3000)
+    for revision in range(2, 30):
+        table.apply([change("example/a", f'{{"host": "10.0.0.{revision}"}}')], revision)
+        list(journal.commit())
+        assert journal.octets <= 3000
+    assert journal.deltas(2) is None
+    assert [delta.old for delta in journal.deltas(27)] == [27, 28]
+    assert journal.octets == sum(
+        delta.octets for delta in journal.deltas(min(s for s in range(2, 29) if journal.deltas(s)))
+    )
+
+
+def test_nothing_is_kept_and_no_transfer_is_possible_before_the_first_snapshot():
+    table = table_of([{"name": "example."}], etcd=NO_ETCD)
+    zone = table.zones[from_text("example.")]
+    moved = []
+    journal = Journal(table, zone, Contents(table, zone), on_moved=lambda: moved.append(zone.serial))
+    table.apply([change("example/a", '{"host": "10.0.0.1"}')], 5)
+    assert (journal.snapshot().kept, moved) == ({}, [])
+    table.mark_synced(9)
+    assert (journal.serial, moved, journal.current) == (9, [9], True)
+    table.apply([change("example/a", '{"host": "10.0.0.2"}')], 10)
+    list(journal.commit())
+    (delta,) = journal.deltas(9)
+    assert [(rrset.type, rrset.rdatas) for _, rrset in delta.deleted] == [(const.A, (b"\x0a\0\0\1",))]
