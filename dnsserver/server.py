@@ -59,7 +59,7 @@ def _zone(zone: models.Zone, apex: Name, *, from_etcd: bool) -> Zone:
         soa_ttl=ttl,
         static=rrsets_by_name(static_records(zone, apex)),
         rrsets_of=partial(rrsets_of, reverse=is_reverse(apex)),
-        skydns_lookup=zone.lookup == "skydns",
+        skydns_lookup=from_etcd and zone.lookup == "skydns",
         synced=not from_etcd,
         serial=serial,
         serial_is_time=zone.serial == "time",

@@ -3,8 +3,8 @@
 from typing import Final, NamedTuple
 
 from dnsserver.wire import const
-from dnsserver.wire.name import Name
-from dnsserver.zone.rrset import RRset
+from dnsserver.wire.name import ROOT, Name, parent
+from dnsserver.zone.rrset import NONE, RRset
 from dnsserver.zone.search import search
 from dnsserver.zone.table import ZoneTable
 from dnsserver.zone.zone import Zone
@@ -48,7 +48,7 @@ class Answer(NamedTuple):
 
 def lookup(table: ZoneTable, qname: Name, qtype: int) -> Answer:
     """Return the answer to a question of class IN. Total."""
-    zone = table.zone_of(qname)
+    zone = _zone_asked(table, qname, qtype)
     if zone is None:
         return Answer(const.REFUSED, error=const.EDE_NOT_AUTHORITATIVE)
     chain: list[tuple[Name, RRset]] = []
@@ -69,6 +69,8 @@ def lookup(table: ZoneTable, qname: Name, qtype: int) -> Answer:
             rrsets = zone.rrsets(name, found)
         elif node is None:
             return _negative(zone, const.NXDOMAIN, tuple(chain), wildcard)
+        elif node.zone is not zone:
+            rrsets = zone.static.get(name, NONE)
         else:
             rrsets = table.rrsets(source, node)
         # ANY gets one RRset of those there are (RFC 8482 §4.1).
@@ -86,6 +88,17 @@ def lookup(table: ZoneTable, qname: Name, qtype: int) -> Answer:
         if followed or len(chain) == MAX_LINKS or table.zone_of(target) is not zone:
             return Answer(const.NOERROR, True, tuple(chain), zone=zone, source=wildcard)
         name = target
+
+
+def _zone_asked(table: ZoneTable, qname: Name, qtype: int) -> Zone | None:
+    """Return the zone that a question is for: that of its name, but a DS is kept above the zone cut."""
+    zone = table.zone_of(qname)
+    if zone and qtype == const.DS and qname == zone.apex != ROOT:
+        above = table.zone_of(parent(qname))
+        # The nearest zone we serve need not be the one that delegates it (RFC 4035 §3.1.4.1).
+        if above and above.cut_above(qname) in (None, qname):
+            return above
+    return zone
 
 
 def _negative(zone: Zone, rcode: int, chain: Section, wildcard: Name | None) -> Answer:

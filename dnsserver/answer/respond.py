@@ -319,7 +319,9 @@ class Responder:
                 self._keep(node, source, (question.type,))
             return
         if _COMPLETE not in node.answers:
-            self._keep(node, source, (*(rrsets.keys() - _VIEWS),))
+            # The zone above has the DS of an apex, so it may be there without being here.
+            at_apex = {const.DS} if source in self._table.zones else set()
+            self._keep(node, source, (*(rrsets.keys() - _VIEWS | at_apex),))
             node.answers[_COMPLETE] = True
         if question.type in _VIEWS and question.type in rrsets:
             self._keep(node, source, (question.type,))
@@ -332,7 +334,7 @@ class Responder:
                 continue
             entry = render.compiled(answer, source, len(source), self._slot(answer))
             kept[_in_wire_form(kind)] = entry
-            if answer.depends:
+            if answer.depends or answer.zone is not node.zone:
                 self._table.dependents.append(node)
         node.answers = kept
 
