@@ -101,12 +101,13 @@ def verified(query: bytes, tsig_at: int, keys: Keys, now: int) -> Verdict:
     parser = dns.wire.Parser(query, tsig_at)
     try:
         owner = parser.get_name()
-        kind, cls, _, octets = parser.get_struct("!HHIH")
+        kind, cls, ttl, octets = parser.get_struct("!HHIH")
         with parser.restrict_to(octets):
             request: Any = dns.rdata.from_wire_parser(cls, kind, parser)
     except dns.exception.DNSException:
         return Verdict(const.FORMERR, bare)
-    if cls != dns.rdataclass.ANY or not isinstance(request, _Tsig) or request.error:
+    # Neither class nor TTL is signed as it came: both are what they must be (RFC 8945 §4.2).
+    if cls != dns.rdataclass.ANY or ttl or not isinstance(request, _Tsig) or request.error:
         return Verdict(const.FORMERR, bare)
 
     def refused(error: int, key: dns.tsig.Key | None = None) -> Verdict:
