@@ -69,7 +69,7 @@ def test_no_secret_shows_in_the_configuration_as_text(told):
         (
             "key: two",
             "key: tow",
-            "11:41: zones[0].transfer.notify[0].key: tow: no key of this name under tsig",
+            "11:42: zones[0].transfer.notify[0].key: tow: no key of this name under tsig",
         ),
         ("key: one.key", "key: One", "zones[0].transfer.allow[0].key: One: no key of this name under tsig"),
         ("name: two", "name: one.KEY", "3:12: tsig[1].name: one.KEY: a second key of this name"),
