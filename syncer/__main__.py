@@ -5,10 +5,11 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from dnsserver.ops import http
 from dnsserver.ops import log as logs
@@ -17,7 +18,7 @@ from dnsserver.skydns.store import Compacted, Conflict, Store, StoreUnavailable
 from syncer.config import Config, load
 from syncer.controller import Controller, Settings
 from syncer.flags import ConfigError
-from syncer.kube.client import ClientError, connect
+from syncer.kube.client import ApiResource, ClientError, connect
 from syncer.kube.informer import Informer
 from syncer.kube.manifests import ManifestCache, Manifests
 from syncer.kube.reflector import Reflector
@@ -80,10 +81,16 @@ class _Program:
             domain_filter=config.domain_filter,
             interval=config.interval,
             dry_run=config.dry_run,
+            deletion_grace=config.deletion_grace,
+            max_delete_share=config.max_delete_share,
         )
         self._worlds: list[World] = []
         self._watches: list[Callable[[], Awaitable[None]]] = []
-        self._controller = Controller(lambda: observe(self._worlds, config.options), registry, settings)
+        self._reflectors: list[Reflector] = []
+        self._seen_until = 0.0
+        self._controller = Controller(
+            lambda: observe(self._worlds, config.options), registry, settings, clock=self._seen_time
+        )
 
     async def run(self) -> int:
         """Run until done or cancelled; return the exit status.
@@ -141,14 +148,25 @@ class _Program:
         ingresses = services = nodes = None
         if "ingress" in config.sources:
             ingresses = Informer(read_ingress, notify)
-            self._watches.append(Reflector(client.ingresses(config.options.namespace), ingresses).run)
+            self._reflect(client.ingresses(config.options.namespace), ingresses)
         if "service" in config.sources:
             services = Informer(read_service, notify)
-            self._watches.append(Reflector(client.services(config.options.namespace), services).run)
+            self._reflect(client.services(config.options.namespace), services)
             if not config.options.service_types or "NodePort" in config.options.service_types:
                 nodes = Informer(read_node, notify)
-                self._watches.append(Reflector(client.nodes(), nodes).run)
+                self._reflect(client.nodes(), nodes)
         self._worlds.append(World(ingresses=ingresses, services=services, nodes=nodes))
+
+    def _reflect(self, api: ApiResource, informer: Informer[Any]) -> None:
+        reflector = Reflector(api, informer)
+        self._reflectors.append(reflector)
+        self._watches.append(reflector.run)
+
+    def _seen_time(self) -> float:
+        """Return seconds of a clock that stands still while any kind of object cannot be watched."""
+        outage = sum(reflector.outage for reflector in self._reflectors)
+        self._seen_until = max(self._seen_until, time.monotonic() - outage)
+        return self._seen_until
 
     async def _listen(self, stack: AsyncExitStack) -> None:
         metrics = Metrics("syncer")

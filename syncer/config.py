@@ -41,6 +41,9 @@ class Config:
     owner_id: str
     interval: float
     """Seconds between two full resyncs."""
+    deletion_grace: float
+    """Seconds."""
+    max_delete_share: float
     once: bool
     dry_run: bool
     metrics_host: str
@@ -132,6 +135,8 @@ def _config(
         policy=arguments.policy,
         owner_id=arguments.txt_owner_id,
         interval=_seconds(arguments.interval),
+        deletion_grace=_seconds(arguments.deletion_grace),
+        max_delete_share=arguments.max_delete_share,
         once=arguments.once,
         dry_run=arguments.dry_run,
         metrics_host=host,

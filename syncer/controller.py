@@ -15,9 +15,11 @@ from typing import Final, NamedTuple
 from dnsserver.skydns.store import Compacted, Conflict, StoreUnavailable
 from syncer.endpoint import Endpoint, Rejection
 from syncer.metrics import Statistics
+from syncer.notes import Notes
 from syncer.observation import Observation
 from syncer.plan import Change, Plan, Policy, diff, plan
 from syncer.registry.registry import Registry
+from syncer.safety import Claim, Grace, Limited, limit_deletions, names_kept
 from syncer.source.filters import DomainFilter
 
 QUIET: Final = 0.02
@@ -43,6 +45,10 @@ class Settings:
     interval: float = 60.0
     """Seconds between two reconciles that no event asked for."""
     dry_run: bool = False
+    deletion_grace: float = 300.0
+    """Seconds for which records stay whose object still asks for them and has no targets."""
+    max_delete_share: float = 0.3
+    """Of our names; more do not vanish in one run."""
 
 
 class Outcome(NamedTuple):
@@ -50,6 +56,9 @@ class Outcome(NamedTuple):
     held: set[tuple[str, str]]
     """Names and types in etcd now, ours alone."""
     unreadable: list[Rejection]
+    kept: frozenset[str]
+    """Names that stay for want of targets."""
+    limited: Limited
 
 
 class Controller:
@@ -61,8 +70,12 @@ class Controller:
         registry: Registry,
         settings: Settings,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Make one. `clock` times the deletion grace; it stands still while objects cannot be watched."""
         self._observe, self._registry, self._settings, self._sleep = observe, registry, settings, sleep
+        self._clock, self._grace = clock, Grace(settings.deletion_grace)
+        self._notes = Notes(settings.deletion_grace, settings.max_delete_share)
         self._changed = asyncio.Event()
         self._shown: list[str] = []
         self._logged: set[Rejection] = set()
@@ -84,10 +97,15 @@ class Controller:
             await self._reconcile_until_done()
             # Not wait_for: before Python 3.12 it loses a cancellation that comes with the event.
             try:
-                async with asyncio.timeout(self._settings.interval):
+                async with asyncio.timeout(self._until_next()):
                     await self._changed.wait()
             except TimeoutError:
                 self._registry.forget()
+
+    def _until_next(self) -> float:
+        interval = self._settings.interval
+        remaining = self._grace.remaining(self._clock())
+        return interval if remaining is None else max(PATIENCE, min(interval, remaining))
 
     async def _settle_down(self) -> None:
         loop = asyncio.get_running_loop()
@@ -126,8 +144,10 @@ class Controller:
         observation = self._observe()
         desired = [e for e in observation.endpoints if self._settings.domain_filter.holds(e.name)]
         statistics.synced = {kind: kind not in observation.unsettled for kind in observation.kinds}
+        claims = [Claim(*claim) for claim in observation.waiting]
+        in_grace = self._grace.step(self._clock(), claims, {endpoint.name for endpoint in desired})
         try:
-            outcome = await asyncio.to_thread(self._apply, desired, observation)
+            outcome = await asyncio.to_thread(self._apply, desired, observation, in_grace)
         except Conflict:
             statistics.conflicts += 1
             raise
@@ -137,28 +157,35 @@ class Controller:
             raise
         self._note_store(True, "")
         self._note_changes(outcome.plan)
+        self._notes.grace(outcome.kept, statistics)
+        self._notes.refusal(outcome.limited, statistics)
         self._note_rejections([*observation.rejections, *outcome.plan.rejections, *outcome.unreadable])
         statistics.count_records(desired, outcome.held)
         statistics.last_sync = time.time()
         await asyncio.to_thread(self._registry.refresh)
 
-    def _apply(self, desired: list[Endpoint], observation: Observation) -> Outcome:
-        inventory = self._registry.read()
+    def _apply(
+        self, desired: list[Endpoint], observation: Observation, in_grace: frozenset[Claim]
+    ) -> Outcome:
+        inventory, me = self._registry.read(), self._registry.owner_id
         current = [r for r in inventory.current if self._settings.domain_filter.holds(r.name)]
-        planned = plan(
+        kept = names_kept(in_grace, current, me)
+        asked = plan(
             desired,
             current,
-            self._registry.owner_id,
+            me,
             self._settings.policy,
             settled=observation.settled,
-            pending=observation.pending,
+            pending=observation.pending | kept,
         )
-        held = {(r.name, str(r.type)) for r in current if r.owner_id == self._registry.owner_id}
+        limited = limit_deletions(asked, current, me, self._settings.max_delete_share)
+        planned = limited.plan
+        held = {(r.name, str(r.type)) for r in current if r.owner_id == me}
         if planned.changes and not self._settings.dry_run:
             self._registry.commit(planned, inventory)
             held |= {(change.name, change.type) for change in planned.changes}
             held -= {(change.name, change.type) for change in planned.changes if change.after is None}
-        return Outcome(planned, held, inventory.rejections)
+        return Outcome(planned, held, inventory.rejections, kept, limited)
 
     def _note_store(self, is_up: bool, reason: str) -> None:
         statistics = self.statistics

@@ -68,6 +68,7 @@ def new_parser() -> argparse.ArgumentParser:
             "ETCD_TLS_SERVER_NAME.",
         )
     )
+    _add_safety(parser.add_argument_group("what keeps records from being lost"))
     _add_running(parser.add_argument_group("running"))
     return parser
 
@@ -156,6 +157,23 @@ def _add_etcd(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def _add_safety(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--deletion-grace",
+        metavar="DURATION",
+        default="5m",
+        type=_duration,
+        help="how long records stay whose object still asks for them and has no address (default: 5m)",
+    )
+    group.add_argument(
+        "--max-delete-share",
+        metavar="SHARE",
+        default="0.3",
+        type=_share,
+        help="delete no larger share of all names at once, beyond 10 names; 1 allows all (default: 0.3)",
+    )
+
+
 def _add_running(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--interval",
@@ -181,6 +199,20 @@ def _boolean(text: str) -> bool:
     if text.lower() not in known:
         raise argparse.ArgumentTypeError(f"expected true or false, got {text!r}")
     return known[text.lower()]
+
+
+def _duration(text: str) -> float:
+    return 0.0 if text in ("0", "0s") else _positive_duration(text)
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share; expected 0 to 1, as 0.3")
+    return share
 
 
 def _positive_duration(text: str) -> float:

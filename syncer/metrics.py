@@ -31,6 +31,10 @@ class Statistics:
     is_store_up: bool = False
     rejected: Mapping[str, int] = field(default_factory=dict)
     """By reason: what is not published now."""
+    names_in_grace: int = 0
+    grace_entered: int = 0
+    names_refused: int = 0
+    delete_refusals: int = 0
     synced: Mapping[str, bool] = field(default_factory=dict)
     """By kind of resource."""
 
@@ -56,6 +60,10 @@ def collect(statistics: Statistics) -> Iterator[Metric]:
     yield _counter(f"{prefix}_registry_errors", "Failed calls of etcd.", s.store_errors)
     yield _gauge("syncer_etcd_up", "Whether the last call of etcd succeeded.", s.is_store_up)
     yield _counter("syncer_conflicts", "Transactions refused because another writer was first.", s.conflicts)
+    yield _gauge("syncer_grace_names", "Names that stay although they lost all targets.", s.names_in_grace)
+    yield _counter("syncer_grace_entered", "Names that lost all targets and stayed.", s.grace_entered)
+    yield _gauge("syncer_refused_deletions", "Names that a mass deletion would remove.", s.names_refused)
+    yield _counter("syncer_mass_deletions_refused", "Mass deletions refused.", s.delete_refusals)
     changes = CounterMetricFamily("syncer_changes", "Names and types changed.", labels=["operation"])
     for operation in ("create", "update", "delete"):
         changes.add_metric([operation], s.changes[operation])

@@ -46,6 +46,8 @@ class Observation:
     """Kinds of resource whose objects are not all known yet."""
     kinds: frozenset[str] = frozenset()
     """Kinds of resource that are asked for."""
+    waiting: frozenset[tuple[str, str]] = frozenset()
+    """Names without a target, each with the object that asks for it."""
 
     def settled(self, resource: str) -> bool:
         """Say whether it is known for certain what asks for a resource's records.
@@ -80,6 +82,7 @@ def observe(worlds: Sequence[World], options: Options) -> Observation:
         frozenset(name for part in found for name in part.pending),
         frozenset(unsettled),
         frozenset(kinds),
+        frozenset(claim for part in found for claim in part.waiting),
     )
 
 

@@ -67,6 +67,21 @@ class Reflector:
         """Where to watch from; None: list first."""
         self._failure = ""
         """The kind of failure that was logged last; empty when all is well."""
+        self._heard = clock()
+        """When the server last gave a sign of life."""
+        self._lost: float | None = None
+        """Since when nothing is known; None while the watch stands."""
+        self._outage = 0.0
+
+    @property
+    def outage(self) -> float:
+        """Seconds in all in which objects may have changed unseen."""
+        return self._outage + (self._clock() - self._lost if self._lost is not None else 0.0)
+
+    @property
+    def fault(self) -> str:
+        """What keeps the objects from being watched now; empty while nothing does."""
+        return f"{self._api.title} are not watched: {self._failure}" if self._failure else ""
 
     async def run(self) -> None:
         """Reflect until cancelled."""
@@ -104,6 +119,7 @@ class Reflector:
                 self._take(event)
 
     def _take(self, event: Event) -> None:
+        self._heard = self._clock()
         match event.type:
             case "ADDED" | "MODIFIED":
                 self._sink.apply(event.object)
@@ -120,8 +136,11 @@ class Reflector:
         if error.kind != self._failure:
             log.warning("%s; retrying, its last known objects stay", error)
         self._failure = error.kind
+        if self._lost is None:
+            self._lost = self._heard
 
     def _note_success(self) -> None:
         if self._failure:
             log.info("%s are watched again", self._api.title)
         self._failure = ""
+        self._outage, self._lost, self._heard = self.outage, None, self._clock()

@@ -14,6 +14,8 @@ class Derived:
     rejections: tuple[Rejection, ...] = ()
     pending: frozenset[str] = frozenset()
     """Names whose targets depend on objects that are not known yet."""
+    waiting: frozenset[tuple[str, str]] = frozenset()
+    """Names that an object asks for without having a target for them, each with the object."""
 
 
 def usable_targets(texts: Iterable[str], ref: ObjectRef, where: str) -> tuple[list[Target], list[Rejection]]:
@@ -31,12 +33,17 @@ def usable_targets(texts: Iterable[str], ref: ObjectRef, where: str) -> tuple[li
 def endpoints_for(
     names: Iterable[str], targets: Iterable[Target], wishes: Wishes, ref: ObjectRef
 ) -> Iterator[Endpoint | Rejection]:
-    """Yield an endpoint for each name and type of target, one for each target that is a name."""
+    """Yield an endpoint for each name and type of target, one for each target that is a name.
+
+    Without targets there is one without them for each name, which `derived` takes out again.
+    """
     by_type: dict[RecordType, set[str]] = defaultdict(set)
     for found in targets:
         by_type[found.type].add(found.text)
     cnames = by_type.pop("CNAME", set())
     for name in names:
+        if not by_type and not cnames:
+            yield _endpoint(name, "A", set(), wishes, ref)
         for type_, texts in by_type.items():
             yield _endpoint(name, type_, texts, wishes, ref)
         for text in sorted(cnames):
@@ -78,10 +85,14 @@ def derived(
 ) -> Derived:
     """Sort what a source yielded into a result."""
     endpoints: list[Endpoint] = []
+    waiting: set[tuple[str, str]] = set()
     rejections: dict[Rejection, None] = {}
     for part in parts:
-        if isinstance(part, Endpoint):
+        if not isinstance(part, Endpoint):
+            rejections[part] = None
+        elif part.targets:
             endpoints.append(part)
         else:
-            rejections[part] = None
-    return Derived(merge(endpoints, across_ttls=across_ttls), tuple(rejections), frozenset(pending))
+            waiting.add((part.name, str(part.resource)))
+    merged = merge(endpoints, across_ttls=across_ttls)
+    return Derived(merged, tuple(rejections), frozenset(pending), frozenset(waiting))

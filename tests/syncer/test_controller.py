@@ -29,9 +29,10 @@ class Sources:
 
     def __init__(self, *endpoints: Endpoint, unsettled=frozenset(), rejections=()) -> None:
         self.endpoints, self.unsettled, self.rejections = endpoints, unsettled, rejections
+        self.waiting = frozenset()
 
     def __call__(self) -> Observation:
-        return Observation(self.endpoints, self.rejections, frozenset(), self.unsettled, KINDS)
+        return Observation(self.endpoints, self.rejections, frozenset(), self.unsettled, KINDS, self.waiting)
 
 
 @asynccontextmanager
@@ -209,3 +210,60 @@ async def test_a_rejection_is_logged_once_while_it_lasts(registry, caplog):
     sources.rejections = ()
     await controller.reconcile()
     assert controller.statistics.rejected == {}
+
+
+async def test_an_object_that_loses_its_addresses_keeps_its_records_for_the_grace(
+    store, prefix, registry, caplog
+):
+    now = [0.0]
+    sources = Sources(endpoint())
+    controller = Controller(sources, registry, Settings(deletion_grace=300), clock=lambda: now[0])
+    await controller.reconcile()
+    sources.endpoints, sources.waiting = (), frozenset({("a.test", "ingress/default/cheese")})
+    await controller.reconcile()
+    now[0] = 299
+    await controller.reconcile()
+    assert hosts(store, prefix)["a.test"] == {"192.0.2.1"}
+    assert caplog.text.count("a.test; their records stay for up to 300 s (--deletion-grace)") == 1
+    assert (controller.statistics.names_in_grace, controller.statistics.grace_entered) == (1, 1)
+    now[0] = 300
+    await controller.reconcile()
+    assert hosts(store, prefix) == {}
+    assert controller.statistics.names_in_grace == 0
+
+
+async def test_an_object_that_is_gone_gets_no_grace(store, prefix, registry):
+    sources = Sources(endpoint())
+    controller = Controller(sources, registry, Settings())
+    await controller.reconcile()
+    sources.endpoints = ()
+    await controller.reconcile()
+    assert hosts(store, prefix) == {}
+
+
+async def test_a_grace_that_is_over_is_acted_on_before_the_next_interval(store, prefix, registry):
+    sources = Sources(endpoint())
+    controller = Controller(sources, registry, Settings(deletion_grace=0.3))
+    async with running(controller):
+        await eventually(lambda: hosts(store, prefix))
+        sources.endpoints, sources.waiting = (), frozenset({("a.test", "ingress/default/cheese")})
+        controller.notify()
+        await eventually(lambda: controller.statistics.names_in_grace)
+        await eventually(lambda: not hosts(store, prefix))
+
+
+async def test_a_mass_deletion_is_refused_until_it_is_allowed(store, prefix, registry, caplog):
+    many = [endpoint(f"n{number}.test") for number in range(40)]
+    sources = Sources(*many)
+    controller = Controller(sources, registry, Settings())
+    await controller.reconcile()
+    sources.endpoints = (*many[:20], endpoint("new.test"))
+    await controller.reconcile()
+    await controller.reconcile()
+    assert len(hosts(store, prefix)) == 2 * 41
+    assert caplog.text.count("refused to delete 20 of 41 names") == 0
+    assert caplog.text.count("refused to delete 20 of 40 names at once, over --max-delete-share=0.3") == 1
+    assert "--max-delete-share=1" in caplog.text
+    assert (controller.statistics.names_refused, controller.statistics.delete_refusals) == (20, 1)
+    await Controller(sources, registry, Settings(max_delete_share=1)).reconcile()
+    assert len(hosts(store, prefix)) == 2 * 21

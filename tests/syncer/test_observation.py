@@ -67,3 +67,10 @@ def test_nodes_that_are_not_known_leave_node_ports_pending_and_services_settled(
 def test_becoming_ready_while_it_is_looked_at_does_not_look_like_a_deletion():
     seen = observe([World(ingresses=Cache(has_synced=False, becomes_ready=True))], Options())
     assert not seen.settled("ingress/default/cheese")
+
+
+def test_an_object_without_an_address_still_claims_its_names():
+    raw = {"metadata": {"name": "cheese"}, "spec": {"rules": [{"host": "a.test"}, {"host": "b.test"}]}}
+    seen = observe([World(ingresses=Cache(read_ingress(raw)))], Options())
+    assert seen.endpoints == ()
+    assert seen.waiting == {("a.test", "ingress/default/cheese"), ("b.test", "ingress/default/cheese")}

@@ -193,3 +193,26 @@ def test_events_after_a_list_equal_a_list_of_the_final_state(happened, listed):
     watched, _, _ = asyncio.run(reflect(page(cheese(listed)), stream))
     replaced, _, _ = asyncio.run(reflect(page(*final.values())))
     assert sorted(watched.objects()) == sorted(replaced.objects())
+
+
+async def test_an_outage_counts_from_the_last_sign_of_life_until_the_watch_stands_again():
+    clock = Clock()
+    down = ApiUnavailable("unreachable", "down")
+    api = Script(page(), 100.0, [Event("ADDED", cheese("a")), down], down, down, [], clock=clock)
+    reflector = Reflector(api, Informer(name_of, lambda: None), clock=clock, sleep=clock.sleep)
+    with pytest.raises(Done):
+        await reflector.run()
+    assert reflector.outage == pytest.approx(sum(clock.pauses[:3]))
+    assert reflector.fault == ""
+    assert clock.now > 100
+
+
+async def test_an_outage_that_lasts_grows_and_says_what_is_wrong():
+    clock = Clock()
+    api = Script(page(), ApiUnavailable("403", "no"), clock=clock)
+    reflector = Reflector(api, Informer(name_of, lambda: None), clock=clock, sleep=clock.sleep)
+    with pytest.raises(Done):
+        await reflector.run()
+    clock.now += 500
+    assert reflector.outage >= 500
+    assert reflector.fault == "cheeses are not watched: 403"
