@@ -30,6 +30,7 @@ import yaml
 
 from dnsserver.skydns.key import Key, prefix_of
 from dnsserver.skydns.store import EtcdAddress, Store
+from dnsserver.zone.table import ZoneTable
 from tests.dnsserver.support import NO_ETCD, filled, lines, parsed, responder, table_of
 from tests.programs import DnsServer
 from tools.embedded_etcd import EmbeddedEtcd
@@ -96,14 +97,27 @@ def test_case_ids_are_unique_in_a_file():
 
 @pytest.mark.parametrize("case", CASES)
 def test_scenario_in_memory(case: Case):
-    document = DOCUMENTS[case.file]
-    if "skydns" in document:
-        table = filled(document["zones"], document["skydns"])
-    else:
-        table = table_of(document["zones"], etcd=NO_ETCD if document.get("etcd") == "down" else "")
-    served = responder(table, case.transport)
+    served = responder(table_in_memory(case.file), case.transport)
     for way in (served.slow, served.respond, served.respond):
         check(case, way(case.query))
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("file", DOCUMENTS, ids=lambda file: file.stem)
+def test_scenarios_of_a_file_one_after_the_other_in_memory(file: Path, transport: str):
+    """What one question leaves compiled must not show in the answer to another."""
+    table = table_in_memory(file)
+    served = responder(table, transport)
+    cases = [found for case in CASES if (found := case.values[0])[::2] == (file, transport)]
+    for case in cases * 2:
+        check(case, served.respond(case.query))
+
+
+def table_in_memory(file: Path) -> ZoneTable:
+    document = DOCUMENTS[file]
+    if "skydns" in document:
+        return filled(document["zones"], document["skydns"])
+    return table_of(document["zones"], etcd=NO_ETCD if document.get("etcd") == "down" else "")
 
 
 class Running:

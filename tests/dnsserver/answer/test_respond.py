@@ -139,6 +139,22 @@ def test_an_answer_does_not_depend_on_what_was_asked_before(found, before, query
     assert same(one.respond(query), two.respond(query))
 
 
+@pytest.mark.parametrize("way", ["skydns", "exact"])
+def test_the_serial_of_a_change_is_served_at_once(way):
+    table = table_of([{"name": "example.", "lookup": way}])
+    served = responder(table)
+    query = dns.message.make_query("example.", "SOA").to_wire()
+    denied = dns.message.make_query("missing.example.", "A").to_wire()
+    for revision in (1, 7, 9):
+        if revision > 1:
+            table.apply(
+                changes({"example/a/x": f'{{"host":"192.0.2.{revision}","targetstrip":1}}'}), revision
+            )
+        for _ in ("cold", "warm"):
+            assert parsed(served.respond(query)).answer[0][0].serial == revision
+            assert parsed(served.respond(denied)).authority[0][0].serial == revision
+
+
 @pytest.mark.parametrize("ident", [0, 1, 255, 256, 32768, 65535])
 def test_the_id_comes_back(ident):
     query = ident.to_bytes(2, "big") + QUERY[2:]

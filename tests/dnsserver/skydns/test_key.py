@@ -33,6 +33,10 @@ def test_the_range_holds_what_begins_with_the_prefix_and_nothing_else(prefix, oc
     assert (prefix <= octets < end) == octets.startswith(prefix)
 
 
+def test_the_range_ends_right_behind_the_slash():
+    assert range_end(prefix_of("/skydns")) == b"/skydns0"
+
+
 def test_a_name_is_reversed():
     assert key_of((b"a", b"b", b"k8s", b"local"), prefix_of("/skydns")) == b"/skydns/local/k8s/b/a"
 
@@ -52,6 +56,7 @@ def test_a_prefix_ends_with_a_slash(path):
         b"/other/a",
         b"/skydns/" + b"a" * 64,
         b"/skydns/" + b"/".join([b"a" * 63] * 4),
+        b"/skydns/" + b"/".join([b"a" * 63] * 3 + [b"a" * 62]),
         b"/skydns/" + b"/".join([b"a"] * 128),
     ],
 )
