@@ -1,5 +1,6 @@
 """A transfer is of one state, and deltas lead from each committed state to the next, whatever the order."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -57,19 +58,27 @@ class Transfer:
         return self.found
 
 
+PATHS = ["example/a", "example/a/b", "example/x/*", "example/dns/ns/a", "example/dns/apex/a", "example"]
+"""Few, so that names come, change and go."""
+
+change_together = st.dictionaries(
+    st.one_of(st.sampled_from(PATHS), worlds.paths),
+    st.one_of(st.none(), st.builds(dict, host=st.just("192.0.2.9"), ttl=st.integers(1, 2)), worlds.values),
+    min_size=1,
+    max_size=4,
+)
 operations = st.lists(
     st.one_of(
-        st.dictionaries(worlds.paths, st.one_of(st.none(), worlds.values), min_size=1, max_size=4),
-        st.dictionaries(worlds.paths, st.one_of(st.none(), worlds.values), min_size=1, max_size=4),
+        change_together,
+        change_together,
         st.sampled_from(["transfer", "commit", "step", "step", "unsettle", "settle"]),
     ),
-    max_size=25,
+    min_size=5,
+    max_size=30,
 )
 
 
 def as_json(values):
-    import json
-
     return {key: None if value is None else json.dumps(value) for key, value in values.items()}
 
 
@@ -88,6 +97,7 @@ def test_transfers_and_deltas_are_of_states_the_zone_was_in(zones, steps):
             transfers.append(Transfer(journal))
         elif step == "commit":
             commits.append(journal.commit())
+            next(commits[-1], None)
         elif step == "step":
             for commit in commits:
                 next(commit, None)
@@ -157,3 +167,66 @@ def test_nothing_is_kept_and_no_transfer_is_possible_before_the_first_snapshot()
     list(journal.commit())
     (delta,) = journal.deltas(9)
     assert [(rrset.type, rrset.rdatas) for _, rrset in delta.deleted] == [(const.A, (b"\x0a\0\0\1",))]
+
+
+def zone_with(**hosts):
+    """Return a synced table with addresses by name, its zone's contents and a journal at their commit."""
+    table = table_of([{"name": "example."}], etcd=NO_ETCD)
+    zone = table.zones[from_text("example.")]
+    table.mark_synced(1)
+    journal = Journal(table, zone, Contents(table, zone))
+    put(table, **hosts)
+    list(journal.commit())
+    return table, zone, journal
+
+
+def put(table, **hosts):
+    values = {f"example/{name}": host and json.dumps(host) for name, host in hosts.items()}
+    table.apply(changes(values), max(zone.serial for zone in table.zones.values()) + 1)
+
+
+def names_of(journal):
+    return {name for name, *_ in Transfer(journal).finish()} - {from_text("example.")}
+
+
+def test_a_name_that_went_after_the_commit_is_still_transferred_and_one_that_came_is_not():
+    table, _, journal = zone_with(a={"host": "10.0.0.1"})
+    put(table, a=None, b={"host": "10.0.0.2"})
+    assert names_of(journal) == {from_text("a.example.")}
+
+
+def test_another_ttl_deletes_and_adds_every_record_of_the_rrset():
+    table, zone, journal = zone_with(a={"host": "10.0.0.1", "ttl": 5})
+    before = zone.serial
+    put(table, a={"host": "10.0.0.1", "ttl": 6})
+    list(journal.commit())
+    (delta,) = journal.deltas(before)
+    assert [(rrset.ttl, len(rrset.rdatas)) for _, rrset in delta.deleted] == [(5, 1)]
+    assert [(rrset.ttl, len(rrset.rdatas)) for _, rrset in delta.added] == [(6, 1)]
+
+
+def test_nothing_is_committed_between_two_states_of_etcd():
+    table, zone, journal = zone_with(a={"host": "10.0.0.1"})
+    before = zone.serial
+    table.settled = False
+    put(table, a=None)
+    list(journal.commit())
+    assert (journal.serial, names_of(journal)) == (before, {from_text("a.example.")})
+    put(table, b={"host": "10.0.0.2"})
+    table.settle()
+    list(journal.commit())
+    assert (journal.serial, names_of(journal)) == (zone.serial, {from_text("b.example.")})
+
+
+def test_it_is_told_when_there_is_something_to_commit():
+    table, _, journal = zone_with(a={"host": "10.0.0.1"})
+    told = []
+    journal.on_moved = lambda: told.append(journal.current)
+    table.settle()
+    assert told == []
+    table.settled = False
+    put(table, a=None)
+    assert told == []
+    table.settle()
+    put(table, a={"host": "10.0.0.2"})
+    assert told == [False, False]
