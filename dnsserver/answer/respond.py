@@ -4,12 +4,11 @@ There are two ways through. `slow` is the definition: it parses, looks up and re
 way most queries go: nothing but slices and dict lookups in what `slow` compiled before. Their law is
 `respond(query) == slow(query)`, order of addresses aside; when in doubt `respond` calls `slow`.
 
-Why a hit needs no check of the name: `query[12:end].lower()` equals a stored name only if its labels do,
-and a stored name is whole and ends where its root label does.
+Why a hit needs no check of the name: the octets of a question, folded, equal those of a stored one only if
+its labels do, and a stored name is whole and ends where its root label does.
 """
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Final, Literal
 
 from dnsserver.answer import render
@@ -39,19 +38,32 @@ _PLAIN: Final = {
 
 AD and CD are ignored and not echoed (RFC 4035 §3.1.6)."""
 
+
+def _in_wire_form(kind: int) -> bytes:
+    """Return type and class IN, as they stand in a question."""
+    return kind.to_bytes(2, "big") + b"\0\1"
+
+
+def _is_kept(kind: int) -> bool:
+    """Say whether answers of a type are kept for the next query.
+
+    A question is looked up folded as a whole, and 65 is `A`. So nothing is kept of a type with octets that
+    are lower-case letters, such as 97, which would answer for its twin in upper case; and what is kept of
+    that twin is found only by its exact octets, in `otherwise`.
+    """
+    octets = _in_wire_form(kind)
+    return octets == octets.upper()
+
+
 _META: Final = frozenset({const.OPT, 249, const.TSIG, const.IXFR, const.AXFR, 253, 254, const.ANY})
 
 _VIEWS: Final = frozenset({const.SRV, const.MX, const.PTR})
 """Types that SkyDNS has of any host; compiled only when somebody asks for them."""
 
 _ORDINARY: Final = frozenset(
-    kind.to_bytes(2, "big") + b"\0\1" for kind in range(1, 300) if kind not in _META | _VIEWS
+    _in_wire_form(kind) for kind in range(1, 300) if kind not in _META | _VIEWS and _is_kept(kind)
 )
 """Type and class, in wire form, for which a node that has none of it answers NODATA."""
-
-_COMPLETE: Final = b"complete"
-"""A key of Node.answers, longer than any question's: every ordinary type of the node is compiled, so what
-is not there is NODATA."""
 
 _OPT_OCTETS: Final = 11
 """Of an OPT record without options."""
@@ -113,6 +125,7 @@ class Responder:
 
     def _fast_path(self) -> Respond:
         find_node: Callable[[bytes], Node | None] = self._table.nodes.get  # type: ignore[assignment]
+        find_answer: Callable[[bytes], Compiled | None] = self._table.answers.get
         find_plain, ordinary, join = _PLAIN.get, _ORDINARY, b"".join
         counts, slow, udp, tally = self._counts, self.slow, self._udp, self._tally
         least = const.UDP_MINIMUM if udp else const.TCP_MAXIMUM
@@ -138,18 +151,12 @@ class Responder:
                     if len(extra) == _OPT_OCTETS and len(opts) < MAX_OPTS:
                         opts[extra] = known
                 room, tail = known
-            end = after - 4
-            asked = query[end:after]
-            name = query[12:end].lower()
-            node = find_node(name)
-            if node is None:
-                answer = absent(name, asked)
-            else:
-                answer = node.answers.get(asked)
-                if answer is None and _COMPLETE in node.answers and asked in ordinary:
-                    answer = node.zone.negative.get((const.NOERROR, len(name)))
+            answer = find_answer(query[12:after].lower())
             if answer is None:
-                return slow(query)
+                end = after - 4
+                answer = otherwise(query[12:end].lower(), query[end:after])
+                if answer is None:
+                    return slow(query)
             head, bodies, slot, cut = answer
             if len(bodies) == 1:
                 body = bodies[0]
@@ -164,11 +171,17 @@ class Responder:
             counts[slot] += 1
             return join((query[:2], head[kind], query[12:after], body, tail))
 
-        def absent(name: bytes, asked: bytes) -> Compiled | None:
-            """What to say of a name without a node: its wildcard's answer, NXDOMAIN, or None for `slow`."""
+        def otherwise(name: bytes, asked: bytes) -> Compiled | None:
+            """What to say where nothing is kept: NODATA, NXDOMAIN, a wildcard, or None for `slow`."""
             at, octets = 0, len(name)
             if octets > 255 or asked not in ordinary:
                 return None
+            node = find_node(name)
+            if node:
+                found = find_answer(name + asked)
+                if found is None and node.complete:
+                    return node.zone.negative.get((const.NOERROR, octets))
+                return found
             while at < octets:
                 if not 0 < (step := name[at]) < 64:
                     return None
@@ -186,8 +199,8 @@ class Responder:
                 wildcard = find_node(b"\1*" + above)
                 if wildcard is None:
                     return zone.negative.get((const.NXDOMAIN, octets))
-                found = wildcard.answers.get(asked)
-                if found is None and _COMPLETE in wildcard.answers:
+                found = find_answer(b"\1*" + above + asked)
+                if found is None and wildcard.complete:
                     return zone.negative.get((const.NOERROR, octets))
                 return found
             return None
@@ -318,37 +331,33 @@ class Responder:
             if question.type in const.TYPE_NAMES:
                 self._keep(node, source, (question.type,))
             return
-        if _COMPLETE not in node.answers:
+        if not node.complete:
             # The zone above has the DS of an apex, so it may be there without being here.
             at_apex = {const.DS} if source in self._table.zones else set()
             self._keep(node, source, (*(rrsets.keys() - _VIEWS | at_apex),))
-            node.answers[_COMPLETE] = True
+            node.complete = True
         if question.type in _VIEWS and question.type in rrsets:
             self._keep(node, source, (question.type,))
 
     def _keep(self, node: Node, source: Name, kinds: tuple[int, ...]) -> None:
-        kept = dict(node.answers)
         for kind in kinds:
+            question = source + _in_wire_form(kind)
+            if not _is_kept(kind) or question in self._table.answers:
+                continue
             answer = lookup(self._table, source, kind)
             if answer.source and not self._shared(answer, source):
                 continue
             entry = render.compiled(answer, source, len(source), self._slot(answer))
-            kept[_in_wire_form(kind)] = entry
+            self._table.answers[question] = entry
+            node.questions += (question,)
             if answer.depends or answer.zone is not node.zone:
                 self._table.dependents.append(node)
-        node.answers = kept
 
     def _shared(self, answer: Answer, wildcard: Name) -> bool:
         """Say whether all names that a wildcard answers get this: it never leads back to one of them."""
         owners = {owner for owner, _ in (*answer.answer[1:], *answer.additional)}
         targets = {rdata for _, rrset in answer.answer if rrset.type == const.CNAME for rdata in rrset.rdatas}
         return wildcard not in owners | targets and all(owner in self._table.nodes for owner in owners)
-
-
-@lru_cache(maxsize=1024)
-def _in_wire_form(kind: int) -> bytes:
-    """Return type and class IN. One object for all nodes: smaller, and at hand where a new one is not."""
-    return kind.to_bytes(2, "big") + b"\0\1"
 
 
 def _zone_label(answer: Answer) -> str:

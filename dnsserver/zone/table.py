@@ -22,14 +22,11 @@ _APEX_RECORDS: Final = b"\4apex\3dns"
 _APEX_SERVERS: Final = b"\2ns\3dns"
 """Labels below an apex whose records are the apex's own, and its name servers (SkyDNS)."""
 
-_UNCOMPILED: Final[dict[bytes, Any]] = {}
-"""The `answers` of a node for which nothing has been compiled; shared, and never written."""
-
 
 class Node:
     """A name that exists. It does not know its name: the table does."""
 
-    __slots__ = ("answers", "children", "records", "speakers", "zone")
+    __slots__ = ("children", "complete", "questions", "records", "speakers", "zone")
 
     def __init__(self, zone: Zone) -> None:
         self.zone = zone
@@ -39,8 +36,10 @@ class Node:
         """The nodes right below; not kept for an apex, where they are as many as the zone has names."""
         self.speakers: set[Name] | None = None
         """Those right below that have, or lead to, records which may answer for this name."""
-        self.answers: dict[bytes, Any] = _UNCOMPILED
-        """Type and class in wire form → what the layer above compiled; emptied when the data changes."""
+        self.questions: tuple[bytes, ...] = ()
+        """Those of the table's `answers` that are for this name."""
+        self.complete = False
+        """Every ordinary type that this name has is among them."""
 
 
 class Change(NamedTuple):
@@ -59,6 +58,8 @@ class ZoneTable:
     def __init__(self, zones: Iterable[Zone]) -> None:
         self.zones: Final = {zone.apex: zone for zone in zones}
         self.nodes: Final[dict[Name, Node]] = {}
+        self.answers: Final[dict[bytes, Any]] = {}
+        """Question in wire form → what the layer above compiled. A node that changes drops its own."""
         self.dependents: list[Node] = []
         """Nodes with compiled answers that hold data of other names."""
         self.settled = True
@@ -140,7 +141,7 @@ class ZoneTable:
             count += bool(zones)
         for zone in touched:
             zone.changed(now if zone.serial_is_time else revision)
-            self.nodes[zone.apex].answers = _UNCOMPILED  # the SOA
+            self.drop(self.nodes[zone.apex])  # it has the SOA
         if touched:
             self.forget_dependents()
         return count
@@ -172,9 +173,16 @@ class ZoneTable:
             if zone.history and zone.synced:
                 zone.history.moved()
 
+    def drop(self, node: Node) -> None:
+        """Forget what was compiled of a node."""
+        for question in node.questions:
+            self.answers.pop(question, None)
+        node.questions = ()
+        node.complete = False
+
     def forget_dependents(self) -> None:
         for node in self.dependents:
-            node.answers = _UNCOMPILED
+            self.drop(node)
         self.dependents.clear()
 
     def _apply(self, change: Change) -> set[Zone]:
@@ -246,7 +254,7 @@ class ZoneTable:
 
     def _forget(self, name: Name, node: Node, stored: Stored) -> None:
         """Drop what was compiled of a record that came or went, and note which names it may answer for."""
-        node.answers = _UNCOMPILED
+        self.drop(node)
         if stored.record.targetstrip or not node.zone.skydns_lookup:
             return
         while name != node.zone.apex:
@@ -255,7 +263,7 @@ class ZoneTable:
             speaks = speaks and not name.startswith(b"\1*")
             above = parent(name)
             node = self.nodes[above]
-            node.answers = _UNCOMPILED
+            self.drop(node)
             if speaks:
                 node.speakers = node.speakers or set()
                 node.speakers.add(name)
