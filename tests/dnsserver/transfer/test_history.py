@@ -61,9 +61,10 @@ class Transfer:
 PATHS = ["example/a", "example/a/b", "example/x/*", "example/dns/ns/a", "example/dns/apex/a", "example"]
 """Few, so that names come, change and go."""
 
+plain = st.builds(dict, host=st.just("192.0.2.9"), ttl=st.integers(1, 2), targetstrip=st.integers(0, 1))
 change_together = st.dictionaries(
     st.one_of(st.sampled_from(PATHS), worlds.paths),
-    st.one_of(st.none(), st.builds(dict, host=st.just("192.0.2.9"), ttl=st.integers(1, 2)), worlds.values),
+    st.one_of(st.none(), plain, worlds.values),
     min_size=1,
     max_size=4,
 )
@@ -230,3 +231,12 @@ def test_it_is_told_when_there_is_something_to_commit():
     table.settle()
     put(table, a={"host": "10.0.0.2"})
     assert told == [False, False]
+
+
+@pytest.mark.parametrize("key", ["dns/apex/x1", "dns/ns/x1", "x1"])
+def test_what_belongs_to_the_apex_changes_it(key):
+    table, zone, journal = zone_with()
+    before = zone.serial
+    put(table, **{key: {"host": "10.0.0.1", "targetstrip": 1}})
+    list(journal.commit())
+    assert zone.apex in {name for delta in journal.deltas(before) for name, _ in delta.added}
