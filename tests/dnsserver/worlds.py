@@ -8,7 +8,22 @@ from dnsserver.zone.table import ZoneTable
 from tests.dnsserver.support import table_of
 
 LABELS = ["a", "b", "x", "*"]
-TYPES = ["A", "AAAA", "TXT", "CNAME", "MX", "SRV", "NS", "SOA", "DS", "PTR", "HTTPS", "ANY", "TYPE65280"]
+TYPES = [
+    "A",
+    "AAAA",
+    "TXT",
+    "CNAME",
+    "MX",
+    "SRV",
+    "NS",
+    "SOA",
+    "DS",
+    "PTR",
+    "HTTPS",
+    "TYPE97",
+    "ANY",
+    "TYPE65280",
+]
 ADDRESSES = [f"192.0.2.{number}" for number in range(1, 6)]
 V6 = [f"2001:db8::{number}" for number in range(1, 4)]
 
@@ -21,6 +36,7 @@ record = st.one_of(
     addresses,
     st.sampled_from(V6).map(lambda data: ("AAAA", data)),
     st.sampled_from(["one", "two"]).map(lambda data: ("TXT", data)),
+    st.sampled_from([("HTTPS", "1 ."), ("TYPE97", "\\# 1 00")]),  # types 65 and 97, `A` and `a`
     absolute.map(lambda target: ("MX", f"10 {target}")),
     absolute.map(lambda target: ("SRV", f"0 0 1 {target}")),
 )
