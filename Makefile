@@ -1,16 +1,18 @@
 # make run      the whole way on an embedded etcd: manifests → syncer → etcd → dnsserver on 127.0.0.1:1053
 # make test     lint, types, import contracts and the whole test suite
+# make fuzz     octets to responses under a coverage-guided fuzzer, a minute long (SECONDS=3600: an hour)
 # make install  the environment alone (.venv/)
 #
 # On a new machine: Python 3.11 or later with its venv module, and make (Debian: python3-venv, make).
 
 PYTHON ?= python3
 PORT ?= 1053
+SECONDS := 60
 MANIFESTS ?= config/examples
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: run test check install clean
+.PHONY: run test check fuzz install clean
 
 run: $(STAMP)
 	@PORT=$(PORT) MANIFESTS=$(MANIFESTS) $(BIN)/python -m tools.run
@@ -23,6 +25,10 @@ check: $(STAMP)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+fuzz: $(STAMP)
+	UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --frozen --inexact --all-extras --group fuzz --quiet
+	$(BIN)/python -m tests.fuzz.respond -max_total_time=$(SECONDS) -print_final_stats=1 -verbosity=0
 
 install: $(STAMP)
 
@@ -37,4 +43,4 @@ $(STAMP): pyproject.toml uv.lock
 	@touch $(STAMP)
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .fuzz .mypy_cache .ruff_cache .hypothesis .import_linter_cache
