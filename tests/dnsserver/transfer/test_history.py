@@ -172,7 +172,7 @@ def test_nothing_is_kept_and_no_transfer_is_possible_before_the_first_snapshot()
 
 def zone_with(**hosts):
     """Return a synced table with addresses by name, its zone's contents and a journal at their commit."""
-    table = table_of([{"name": "example."}], etcd=NO_ETCD)
+    table = table_of([{"name": "example.", "soa": {"mname": "other"}}], etcd=NO_ETCD)
     zone = table.zones[from_text("example.")]
     table.mark_synced(1)
     journal = Journal(table, zone, Contents(table, zone))

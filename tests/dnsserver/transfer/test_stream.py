@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from contextlib import asynccontextmanager, suppress
 
 from dnsserver.transport.tcp import TcpListener
@@ -97,10 +98,27 @@ async def test_a_stream_that_goes_on_is_not_idle_and_lets_others_be_answered():
             assert await asyncio.wait_for(read(other_reader), 1) == b"answer"
             await asyncio.sleep(0.05)
         assert listener.timed_out == 0
+        held = list(listener.connections)
         writer.close()
         await asyncio.sleep(0.1)
         assert streams.closed == 1
+        assert held
         other_writer.close()
+
+
+async def test_a_stream_that_only_pauses_is_not_idle():
+    def pauses(query, client):
+        until = time.monotonic() + 1
+        while time.monotonic() < until:
+            yield b""
+        yield b"last"
+
+    async with listening(pauses, idle_timeout=0.2) as (port, listener):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(framed(STREAM))
+        assert await read(reader) == b"last"
+        assert listener.timed_out == 0
+        writer.close()
 
 
 async def test_an_error_in_the_middle_ends_the_connection():
