@@ -172,7 +172,6 @@ def test_who_is_not_allowed_gets_nothing(tmp_path):
                 answer = xfr(server.port, kind, serial=serial, keyring=keyring, source=source)
                 assert answer[0].rcode() == rcode, (kind, source, keyring)
                 assert bool(answer[0].answer) == (rcode == 0)
-        assert xfr(server.port, udp=True)[0].rcode() == dns.rcode.REFUSED
         query = dns.message.make_query("other.test", "AXFR")
         assert dns.query.tcp(query, "127.0.0.1", port=server.port, timeout=5).rcode() == dns.rcode.REFUSED
 
@@ -252,13 +251,12 @@ def test_ixfr_over_udp_is_the_difference_or_the_soa_alone(etcd, store, prefix, t
         assert found == ["10.0.0.1"]
         (reply,) = xfr(server.port, dns.rdatatype.IXFR, serial=serial_of(server), udp=True)
         assert [rrset.rdtype for rrset in reply.answer] == [dns.rdatatype.SOA]
-        revision = put(
-            store, prefix, {f"n{i}/x1": {"host": address(i), "targetstrip": 1} for i in range(100)}
-        )
+        revision = put(store, prefix, {f"n{i}/x1": {"host": address(i), "targetstrip": 1} for i in range(30)})
         eventually(lambda: serial_of(server) == revision, 5)
         (reply,) = xfr(server.port, dns.rdatatype.IXFR, serial=first, udp=True)
         assert [rdata.serial for rrset in reply.answer for rdata in rrset] == [serial_of(server)]
         assert served(server, "ixfr", "truncated") == 1
+        assert xfr(server.port, udp=True)[0].rcode() == dns.rcode.REFUSED
 
 
 def test_a_signed_notify_is_repeated_until_it_is_answered_and_changes_are_told_at_most_once_a_second(
