@@ -78,11 +78,6 @@ def question_of(message: bytes) -> Question:
     return Question(canonical(message[HEADER_OCTETS:end]), kind, cls, end + 4)
 
 
-def edns_of(message: bytes, header: Header, start: int) -> Edns | None:
-    """Return the OPT record of `extras_of`."""
-    return extras_of(message, header, start).edns
-
-
 def extras_of(message: bytes, header: Header, start: int) -> Extras:
     """Return the OPT and TSIG records behind the question, which ends at `start`.
 

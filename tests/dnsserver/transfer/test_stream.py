@@ -18,6 +18,7 @@ class Streams:
         self.length, self.size, self.error = length, size, error
         self.taken = 0
         self.closed = 0
+        self.ended = asyncio.Event()
         self.clients: list[str] = []
 
     def __call__(self, query: bytes, client: str):
@@ -34,6 +35,7 @@ class Streams:
                 yield bytes((self.taken % 256,)) * self.size
         finally:
             self.closed += 1
+            self.ended.set()
 
 
 @asynccontextmanager
@@ -100,9 +102,7 @@ async def test_a_stream_that_goes_on_is_not_idle_and_lets_others_be_answered():
         assert listener.timed_out == 0
         held = list(listener.connections)
         writer.close()
-        async with asyncio.timeout(5):
-            while not streams.closed:
-                await asyncio.sleep(0.01)
+        await asyncio.wait_for(streams.ended.wait(), 5)
         assert held
         other_writer.close()
 
