@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import islice
 from typing import Final, NamedTuple
 
 from dnsserver.answer.lookup import Answer, Section
@@ -12,6 +13,9 @@ from dnsserver.zone.rrset import RRset
 
 MAX_ROTATIONS: Final = 8
 """Orders in which the addresses of an RRset are given out, one response after the other (RFC 1794)."""
+
+MANY: Final = 100
+"""Addresses above which there are two orders only; over UDP they do not fit in any."""
 
 MAX_POINTER: Final = 0x3FFF
 """The farthest offset a compression pointer can name (RFC 1035 §4.1.4)."""
@@ -53,12 +57,15 @@ def heads(rcode: int, flags: int, answers: int, authorities: int, additionals: i
     return head(0), head(1), head(2), head(3)
 
 
-def compiled(answer: Answer, qname: Name, qname_octets: int, slot: int) -> Compiled:
+def compiled(
+    answer: Answer, qname: Name, qname_octets: int, slot: int, orders: int = MAX_ROTATIONS
+) -> Compiled:
     """Compile an answer for a question whose name is `qname_octets` long and ends in `qname`.
 
     Only what is known of the question's name is pointed to, so with a `qname` that is shorter the result
     serves every name of that length below it, and of an answer synthesised from a wildcard every name
-    that the wildcard answers: there the first owner is the question's name, and no other is.
+    that the wildcard answers: there the first owner is the question's name, and no other is. There are at
+    most `orders` bodies.
     """
     flags = const.AA if answer.authoritative else 0
     cut = None if answer.additional else heads(answer.rcode, flags | const.TC, 0, 0, 0)
@@ -73,7 +80,7 @@ def compiled(answer: Answer, qname: Name, qname_octets: int, slot: int) -> Compi
         start, known = 12 + qname_octets + 4, _offsets(qname, 12 + qname_octets - len(qname))
         asked = qname if len(qname) == qname_octets else None
     bodies = []
-    for rotated in _rotations(answer.answer):
+    for rotated in islice(_rotations(answer.answer), orders):
         body = Body(start, asked, known, answer.cls)
         for section in (rotated, *sections[1:]):
             for owner, rrset in section:
@@ -108,7 +115,8 @@ def _rotations(section: Section) -> Iterator[Section]:
         yield section
         return
     owner, rrset = last
-    for turn in range(min(len(rrset.rdatas), MAX_ROTATIONS)):
+    turns = min(len(rrset.rdatas), MAX_ROTATIONS if len(rrset.rdatas) <= MANY else 2)
+    for turn in range(turns):
         rdatas = rrset.rdatas[turn:] + rrset.rdatas[:turn]
         yield (*section[:-1], (owner, rrset._replace(rdatas=rdatas)))
 

@@ -120,7 +120,6 @@ class Responder:
         self._counts = tally.responses[transport]
         self._udp = transport == "udp"
         self._on_fault = on_fault
-        self._turn = 0
         self.respond: Final[Respond] = self._fast_path()
 
     def _fast_path(self) -> Respond:
@@ -191,7 +190,7 @@ class Responder:
                 if node is None:
                     continue
                 zone = node.zone
-                if zone.cuts or not zone.synced:
+                if not zone.synced or (zone.cuts and zone.cut_above(Name(above))):
                     return None
                 # Labels `*` and `any` ask for a search. An `in` of octets would cost three times as much.
                 if zone.skydns_lookup and (0x2A in name or name.find(b"\3any") >= 0):
@@ -279,9 +278,8 @@ class Responder:
         # A referral without its glue would lead nowhere, so it is cut (RFC 9471 §3.1).
         optional = answer.additional and not answer.authority
         for attempt in (answer, answer._replace(additional=())) if optional else (answer,):
-            head, bodies, _, _ = render.compiled(attempt, question.name, len(question.name), slot)
-            self._turn += 1
-            body = bodies[self._turn % len(bodies)]
+            head, bodies, _, _ = render.compiled(attempt, question.name, len(question.name), slot, 1)
+            body = bodies[0]
             if question.end + len(body) + len(tail) <= limit:
                 return query[:2] + head[kind] + echoed + body + tail
         self._tally.truncated += 1

@@ -1,6 +1,6 @@
 """SkyDNS search: `*` or `any` as a label of the question stands for one element of the keys."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from typing import Final
 
 from dnsserver.wire.name import Name, labels_of, parent
@@ -9,16 +9,20 @@ from dnsserver.zone.zone import Owned, Zone
 
 ANY_LABEL: Final = frozenset({b"*", b"any"})
 
-MAX_SEARCHED: Final = 1000
+MAX_SEARCHED: Final = 500
 """Names looked at for one question; a search costs more than any other answer, and anyone may ask."""
+
+
+class _TooMany(Exception):
+    """There are more names to look at: nothing is searched, rather than some of them."""
 
 
 def search(table: ZoneTable, zone: Zone, name: Name) -> Sequence[Owned] | None:
     """Return the records whose keys fit a question that has no node, in key order; None if it is no search.
 
     A search needs `lookup: skydns`, an existing name right of its rightmost `*` or `any`, and no stored `*`
-    there or above: otherwise RFC 4592 holds. Of several elements each must fit its position; keys may be
-    deeper than the question.
+    there or above: otherwise RFC 4592 holds, as it does where more than MAX_SEARCHED names would have to be
+    looked at. Of several elements each must fit its position; keys may be deeper than the question.
     """
     labels = labels_of(name)
     at = max((index for index, label in enumerate(labels) if label in ANY_LABEL), default=None)
@@ -37,8 +41,10 @@ def search(table: ZoneTable, zone: Zone, name: Name) -> Sequence[Owned] | None:
         if above == zone.apex:
             break
         above = parent(above)
-    found = _Search(table).fitting(base, labels[at::-1])
-    return sorted(found, key=lambda owned: owned.key)
+    try:
+        return sorted(_Search(table).fitting(base, labels[at::-1]), key=lambda owned: owned.key)
+    except _TooMany:
+        return None
 
 
 class _Search:
@@ -48,20 +54,24 @@ class _Search:
 
     def fitting(self, name: Name, pattern: Sequence[bytes]) -> Iterator[Owned]:
         """Yield the records at and below `name` whose next elements fit `pattern`, nearest first."""
-        if self._left <= 0:
-            return
-        self._left -= 1
-        for key, record in self._table.nodes[name].records:
+        node = self._table.nodes[name]
+        self._left -= 1 + len(node.records)
+        if self._left < 0:
+            raise _TooMany
+        for key, record in node.records:
             cut = key.lower().split(b"/")[-record.targetstrip :] if record.targetstrip else []
             if len(cut) >= len(pattern) and all(map(_fits, pattern, cut)):
                 yield Owned(name, key, record)
         if pattern and pattern[0] not in ANY_LABEL:
             child = Name(bytes((len(pattern[0]),)) + pattern[0] + name)
-            below = [child] if child in self._table.nodes else []
+            below: Set[Name] | None = {child} & self._table.nodes.keys()
         else:
-            below = list(self._table.below(name))
+            below = self._table.below(name, MAX_SEARCHED)
+        if below is None:
+            raise _TooMany
         for child in below:
-            yield from self.fitting(child, pattern[1:])
+            if self._table.nodes[child].zone is node.zone:
+                yield from self.fitting(child, pattern[1:])
 
 
 def _fits(wanted: bytes, element: bytes) -> bool:

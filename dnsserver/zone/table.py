@@ -5,18 +5,18 @@ and its apex (RFC 4592 §2.2.2). Nodes come and go with the records; nothing is 
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from dnsserver.skydns.key import Key
 from dnsserver.skydns.record import Record
-from dnsserver.wire.name import Name, ancestors, is_within, labels_of, parent
+from dnsserver.wire.name import ROOT, Name, ancestors, is_within, labels_of, parent
 from dnsserver.zone.rrset import RRsets
 from dnsserver.zone.zone import Owned, Stored, Zone
 
-MAX_DESCENDANTS: Final = 4096
-"""Records below a name that answer for it under SkyDNS lookup. More A records do not fit any message."""
+MAX_RECORDS: Final = 4096
+"""Records that answer a name, at most. More A records do not fit any message."""
 
 _APEX_RECORDS: Final = b"\4apex\3dns"
 _APEX_SERVERS: Final = b"\2ns\3dns"
@@ -68,9 +68,24 @@ class ZoneTable:
         for zone in self.zones.values():
             self.nodes[zone.apex] = Node(zone)
         for zone in self.zones.values():
+            self._join(zone)
             for name in zone.static:
                 if self.zone_of(name) is zone:  # else it is glue, below the apex of another zone of ours
                     self._node(name, zone)
+
+    def _join(self, zone: Zone) -> None:
+        """Make the names exist that lie between a zone and another of ours above it.
+
+        Denying them would deny the zone below as well (RFC 8020 §2).
+        """
+        if zone.apex == ROOT:
+            return
+        over = parent(zone.apex)
+        above = self.zone_of(over)
+        if above and over != above.apex:
+            node = self._node(over, above)
+            node.children = node.children or set()
+            node.children.add(zone.apex)
 
     @property
     def synced(self) -> bool:
@@ -111,8 +126,8 @@ class ZoneTable:
         if node is None or not node.zone.synced:
             return ()
         if node.records or not node.speakers or name in node.zone.static or name == node.zone.apex:
-            return [Owned(name, key, record) for key, record in node.records]
-        return sorted(islice(self._below(node), MAX_DESCENDANTS), key=lambda owned: owned.key)
+            return [Owned(name, key, record) for key, record in node.records[:MAX_RECORDS]]
+        return sorted(islice(self._below(node), MAX_RECORDS), key=lambda owned: owned.key)
 
     def _below(self, node: Node) -> Iterator[Owned]:
         for name in node.speakers or ():
@@ -120,12 +135,18 @@ class ZoneTable:
             yield from (Owned(name, key, record) for key, record in child.records if not record.targetstrip)
             yield from self._below(child)
 
-    def below(self, name: Name) -> Iterable[Name]:
-        """Return the nodes right below a node; of an apex those among the table's first names."""
+    def below(self, name: Name, most: int) -> Set[Name] | None:
+        """Return the nodes right below a node, or None if there are more than `most`.
+
+        Those of an apex are not kept: they are looked for in a table of at most `most` names.
+        """
         node = self.nodes[name]
         if name != node.zone.apex:
-            return node.children or ()
-        return (other for other in islice(self.nodes, MAX_DESCENDANTS) if other[0] and parent(other) == name)
+            children = node.children or set()
+            return children if len(children) <= most else None
+        if len(self.nodes) > most:
+            return None
+        return {other for other in self.nodes if other[0] and parent(other) == name}
 
     def apply(self, changes: Iterable[Change], revision: int, now: int = 0) -> int:
         """Bring keys to a new state and return how many of them differ from before.
