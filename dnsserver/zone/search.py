@@ -64,7 +64,7 @@ class _Search:
                 yield Owned(name, key, record)
         if pattern and pattern[0] not in ANY_LABEL:
             child = Name(bytes((len(pattern[0]),)) + pattern[0] + name)
-            below: Set[Name] | None = {child} & self._table.nodes.keys()
+            below: Set[Name] | None = {child} if child in self._table.nodes else set()
         else:
             below = self._table.below(name, MAX_SEARCHED)
         if below is None:
