@@ -71,14 +71,14 @@ class Secondary:
         self._query = query = self._message()
         # A socket of its own for each attempt: connected, so that nobody else's answer is taken, and at a
         # port that cannot be guessed.
-        self._socket = socket.socket(self._address.family, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
         try:
+            self._socket = socket.socket(self._address.family, socket.SOCK_DGRAM)
+            self._socket.setblocking(False)
             self._socket.connect(tuple(self._address))
+            self._loop.add_reader(self._socket.fileno(), self._answered)
             self._socket.send(query.to_wire())
         except OSError as error:
             log.debug("NOTIFY to %s: %s", self._address, error)
-        self._loop.add_reader(self._socket.fileno(), self._answered)
         self._counts[self._label, "sent"] += 1
         self._timer = self._loop.call_later(self._delay, self._lost)
 

@@ -181,10 +181,11 @@ class _Connection(asyncio.Protocol):
             reply = respond(bytes(memoryview(octets)[at + 2 : end]))
             if reply is None:
                 late = self._listener.deferred(bytes(memoryview(octets)[at + 2 : end]), self.client)
-                reply, self._rest = (late, None) if late is None or isinstance(late, bytes) else (None, late)
+                if late is not None and not isinstance(late, bytes):
+                    self._rest, at = late, end
+                    break
+                reply = late
             at = end
-            if self._rest is not None:
-                break
             if reply is not None:
                 replies.append(len(reply).to_bytes(2, "big") + reply)
                 size += len(reply)
