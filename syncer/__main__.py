@@ -4,31 +4,37 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any, Final
 
 from dnsserver.ops import http
 from dnsserver.ops import log as logs
 from dnsserver.ops.metrics import Metrics
-from dnsserver.skydns.store import Compacted, Conflict, Store, StoreUnavailable
+from dnsserver.skydns.store import Compacted, Conflict, Fenced, Store, StoreUnavailable
 from syncer.config import Config, load
 from syncer.controller import Controller, Settings
 from syncer.flags import ConfigError
+from syncer.health import Health
 from syncer.kube.client import ApiResource, ClientError, connect
 from syncer.kube.informer import Informer
 from syncer.kube.manifests import ManifestCache, Manifests
 from syncer.kube.reflector import Reflector
-from syncer.metrics import collect
+from syncer.leader import CALL_TIMEOUT, Election, leader_key
+from syncer.metrics import collect, collect_leadership
 from syncer.observation import World, observe, unseen
 from syncer.registry.registry import Registry
 from syncer.source.objects import read_ingress, read_node, read_service
 
 ONCE_TIMEOUT: Final = 60.0
 """Seconds that --once waits for all objects to be seen."""
+
+ONCE_LEADER_TIMEOUT: Final = 8.0
+"""Seconds that --once waits to lead: the lease of a leader that crashed is over by then."""
 
 FAULT_PAUSE: Final = 5.0
 """Seconds."""
@@ -88,9 +94,15 @@ class _Program:
         self._watches: list[Callable[[], Awaitable[None]]] = []
         self._reflectors: list[Reflector] = []
         self._seen_until = 0.0
+        self._election = self._new_election() if config.leader_elect else None
         self._controller = Controller(
-            lambda: observe(self._worlds, config.options), registry, settings, clock=self._seen_time
+            lambda: observe(self._worlds, config.options),
+            registry,
+            settings,
+            clock=self._seen_time,
+            leadership=self._election,
         )
+        self._health = Health(self._controller, config.interval, self._election, lambda: unseen(self._worlds))
 
     async def run(self) -> int:
         """Run until done or cancelled; return the exit status.
@@ -98,8 +110,9 @@ class _Program:
         Raises:
             Fatal: it cannot start.
         """
+        self._loop = asyncio.get_running_loop()
         async with AsyncExitStack() as stack:
-            stack.callback(self._store.close)
+            stack.callback(self._close)
             if self._config.manifests is not None:
                 await self._open_manifests(self._config.manifests)
             if self._config.sources != {"manifests"}:
@@ -107,13 +120,35 @@ class _Program:
             if not self._config.once:
                 await self._listen(stack)
             async with asyncio.TaskGroup() as tasks:
-                watches = [tasks.create_task(_supervise(watch)) for watch in self._watches]
+                started = {name: tasks.create_task(_supervise(run)) for name, run in self._tasks()}
+                self._health.tasks, self._health.reflectors = started, self._reflectors
                 if not self._config.once:
                     await _supervise(self._controller.run)
                 status = await self._run_once()
-                for watch in watches:
-                    watch.cancel()
+                for task in started.values():
+                    task.cancel()
             return status
+
+    def _tasks(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
+        for number, watch in enumerate(self._watches, 1):
+            yield f"watch {number} of {len(self._watches)}", watch
+        if self._election is not None:
+            yield "the election", self._election.run
+
+    def _new_election(self) -> Election:
+        store = Store(self._config.etcd, CALL_TIMEOUT)
+        identity = f"{socket.gethostname()}-{os.getpid()}"
+        return Election(
+            store, leader_key(self._config.owner_id, self._config.prefix), identity, self._notify_from_thread
+        )
+
+    def _notify_from_thread(self) -> None:
+        self._loop.call_soon_threadsafe(self._controller.notify)
+
+    def _close(self) -> None:
+        self._store.close()
+        if self._election is not None:
+            self._election.close()
 
     async def _open_manifests(self, directory: Path) -> None:
         reads = {
@@ -170,11 +205,18 @@ class _Program:
 
     async def _listen(self, stack: AsyncExitStack) -> None:
         metrics = Metrics("syncer")
-        metrics.add(lambda: collect(self._controller.statistics))
+        election, statistics, is_store_up = (
+            self._election,
+            self._controller.statistics,
+            self._health.is_store_up,
+        )
+        metrics.add(lambda: collect(statistics, is_store_up(), election.errors if election else 0))
+        if election is not None:
+            metrics.add(lambda: collect_leadership(election.fence is not None, election.terms))
         pages = {
             "/metrics": metrics.page,
-            "/healthz": lambda: http.Page(200, b"OK\n"),
-            "/readyz": self._ready,
+            "/healthz": self._health.alive,
+            "/readyz": self._health.ready,
         }
         host, port = self._config.metrics_host, self._config.metrics_port
         try:
@@ -184,30 +226,32 @@ class _Program:
             raise Fatal(f"--metrics-address={host}:{port} cannot be taken: {reason}") from None
         await stack.enter_async_context(server)
 
-    def _ready(self) -> http.Page:
-        waiting = [f"not every {kind} was seen yet" for kind in unseen(self._worlds)]
-        if not self._controller.statistics.is_store_up:
-            waiting.append("etcd is not available")
-        return http.Page(503 if waiting else 200, ("\n".join(waiting) or "OK").encode() + b"\n")
-
     async def _run_once(self) -> int:
         """Reconcile with what can be seen; return 0 if that was everything and it was written."""
-        try:
-            # A directory was looked at already: what could not be read then is not worth waiting for.
-            if self._config.sources != {"manifests"}:
-                async with asyncio.timeout(ONCE_TIMEOUT):
-                    while unseen(self._worlds):
-                        await self._controller.changed()
-        except TimeoutError:
-            pass
+        # A directory was looked at already: what could not be read then is not worth waiting for.
+        if self._config.sources != {"manifests"}:
+            await self._wait_until(lambda: not unseen(self._worlds), ONCE_TIMEOUT)
+        if (election := self._election) is not None:
+            await self._wait_until(lambda: election.fence is not None, ONCE_LEADER_TIMEOUT)
         try:
             await self._controller.reconcile()
+        except Fenced:
+            leader = election.holder if election is not None and election.is_store_up else ""
+            reason = f"{leader} leads; let that one do it, or stop it" if leader else "etcd is unavailable"
+            log.error("nothing was written: %s", reason)
+            return 1
         except (Conflict, StoreUnavailable, Compacted) as error:
             log.error("not everything was written: %s", error)
             return 1
         if missing := unseen(self._worlds):
             log.error("not every %s was seen; nothing was deleted for want of it", " and ".join(missing))
         return 1 if missing else 0
+
+    async def _wait_until(self, condition: Callable[[], bool], seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not condition():
+                    await self._controller.changed()
 
 
 async def _supervise(run: Callable[[], Awaitable[None]]) -> None:

@@ -44,6 +44,7 @@ class Config:
     deletion_grace: float
     """Seconds."""
     max_delete_share: float
+    leader_elect: bool
     once: bool
     dry_run: bool
     metrics_host: str
@@ -102,6 +103,10 @@ def _check(arguments: argparse.Namespace) -> None:
         ),
         (not is_owner_id(arguments.txt_owner_id), "--txt-owner-id: expected letters, digits and _.:/@-"),
         (not arguments.coredns_prefix.strip("/"), "--coredns-prefix: expected a path such as /skydns/"),
+        (
+            f"{arguments.coredns_prefix.strip('/')}/".startswith("syncer/"),
+            "--coredns-prefix: /syncer/ is where syncers keep who leads them",
+        ),
     )
     for is_fault, text in faults:
         if is_fault:
@@ -137,6 +142,7 @@ def _config(
         interval=_seconds(arguments.interval),
         deletion_grace=_seconds(arguments.deletion_grace),
         max_delete_share=arguments.max_delete_share,
+        leader_elect=arguments.leader_elect and not arguments.dry_run,
         once=arguments.once,
         dry_run=arguments.dry_run,
         metrics_host=host,

@@ -10,9 +10,9 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
-from dnsserver.skydns.store import Compacted, Conflict, StoreUnavailable
+from dnsserver.skydns.store import Compacted, Conflict, Fence, Fenced, StoreUnavailable
 from syncer.endpoint import Endpoint, Rejection
 from syncer.metrics import Statistics
 from syncer.notes import Notes
@@ -51,6 +51,15 @@ class Settings:
     """Of our names; more do not vanish in one run."""
 
 
+class Leadership(Protocol):
+    """Says who writes, where several could."""
+
+    @property
+    def fence(self) -> Fence | None:
+        """What every write must carry; None: another one leads, or nobody is known to."""
+        ...
+
+
 class Outcome(NamedTuple):
     plan: Plan
     held: set[tuple[str, str]]
@@ -71,8 +80,18 @@ class Controller:
         settings: Settings,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
+        leadership: Leadership | None = None,
     ) -> None:
-        """Make one. `clock` times the deletion grace; it stands still while objects cannot be watched."""
+        """Make one.
+
+        `clock` times the deletion grace; it stands still while objects cannot be watched. Without a
+        `leadership` this is the only writer.
+        """
+        self._leadership = leadership
+        self.turned = time.monotonic()
+        """When the loop last showed that it runs."""
+        self._noticed: float | None = None
+        """When the oldest change that is not written yet was noticed."""
         self._observe, self._registry, self._settings, self._sleep = observe, registry, settings, sleep
         self._clock, self._grace = clock, Grace(settings.deletion_grace)
         self._notes = Notes(settings.deletion_grace, settings.max_delete_share)
@@ -83,6 +102,8 @@ class Controller:
 
     def notify(self) -> None:
         """Ask for a reconcile; to be called on the event loop."""
+        if self._noticed is None:
+            self._noticed = time.monotonic()
         self._changed.set()
 
     async def changed(self) -> None:
@@ -121,9 +142,14 @@ class Controller:
     async def _reconcile_until_done(self) -> None:
         unavailable, conflict = FIRST_RETRY, _FIRST_CONFLICT_RETRY
         while True:
+            self.turned = time.monotonic()
             try:
                 self._changed.clear()
                 await self.reconcile()
+                return
+            except Fenced as error:
+                # Becoming leader asks for the next reconcile.
+                log.debug("nothing is written: %s", error)
                 return
             except Conflict as error:
                 log.info("another writer changed %s; planning again", error)
@@ -138,8 +164,20 @@ class Controller:
 
         Raises:
             Conflict, StoreUnavailable, Compacted: to be tried again.
+            Fenced: to be tried again when this one leads.
         """
-        statistics = self.statistics
+        noticed, self._noticed = self._noticed, None
+        try:
+            outcome = await self._attempt()
+        except (Conflict, StoreUnavailable, Compacted):
+            self._noticed = self._noticed if noticed is None else noticed
+            raise
+        if noticed is not None and outcome.plan.changes:
+            self.statistics.count_lag(time.monotonic() - noticed)
+        await asyncio.to_thread(self._registry.refresh)
+
+    async def _attempt(self) -> Outcome:
+        statistics, fence = self.statistics, self._fence()
         statistics.last_reconcile = time.time()
         observation = self._observe()
         desired = [e for e in observation.endpoints if self._settings.domain_filter.holds(e.name)]
@@ -147,9 +185,14 @@ class Controller:
         claims = [Claim(*claim) for claim in observation.waiting]
         in_grace = self._grace.step(self._clock(), claims, {endpoint.name for endpoint in desired})
         try:
-            outcome = await asyncio.to_thread(self._apply, desired, observation, in_grace)
+            outcome = await asyncio.to_thread(self._apply, desired, observation, in_grace, fence)
         except Conflict:
             statistics.conflicts += 1
+            statistics.consecutive_errors += 1
+            raise
+        except Fenced:
+            statistics.fenced += 1
+            log.warning("a write was refused: another syncer leads, or the leader's key was removed")
             raise
         except (StoreUnavailable, Compacted) as error:
             self._note_store(False, str(error))
@@ -162,10 +205,15 @@ class Controller:
         self._note_rejections([*observation.rejections, *outcome.plan.rejections, *outcome.unreadable])
         statistics.count_records(desired, outcome.held)
         statistics.last_sync = time.time()
-        await asyncio.to_thread(self._registry.refresh)
+        statistics.consecutive_errors = 0
+        return outcome
 
     def _apply(
-        self, desired: list[Endpoint], observation: Observation, in_grace: frozenset[Claim]
+        self,
+        desired: list[Endpoint],
+        observation: Observation,
+        in_grace: frozenset[Claim],
+        fence: Fence | None,
     ) -> Outcome:
         inventory, me = self._registry.read(), self._registry.owner_id
         current = [r for r in inventory.current if self._settings.domain_filter.holds(r.name)]
@@ -182,10 +230,20 @@ class Controller:
         planned = limited.plan
         held = {(r.name, str(r.type)) for r in current if r.owner_id == me}
         if planned.changes and not self._settings.dry_run:
-            self._registry.commit(planned, inventory)
+            self._registry.commit(planned, inventory, fence)
             held |= {(change.name, change.type) for change in planned.changes}
             held -= {(change.name, change.type) for change in planned.changes if change.after is None}
         return Outcome(planned, held, inventory.rejections, kept, limited)
+
+    def _fence(self) -> Fence | None:
+        if self._leadership is None:
+            return None
+        fence = self._leadership.fence
+        if fence is None:
+            # What others write meanwhile is theirs to read.
+            self._registry.forget()
+            raise Fenced("another one leads")
+        return fence
 
     def _note_store(self, is_up: bool, reason: str) -> None:
         statistics = self.statistics
@@ -193,6 +251,7 @@ class Controller:
             if statistics.is_store_up or not statistics.store_errors:
                 log.warning("etcd is unavailable (%s); retrying, nothing is written meanwhile", reason)
             statistics.store_errors += 1
+            statistics.consecutive_errors += 1
         elif statistics.store_errors and not statistics.is_store_up:
             log.info("etcd is available again")
         statistics.is_store_up = is_up

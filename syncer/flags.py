@@ -77,11 +77,11 @@ def _repeated(group: argparse._ArgumentGroup, flag: str, metavar: str, help_: st
     group.add_argument(flag, action=_Repeated, metavar=metavar, help=f"{help_}; may be repeated", **more)
 
 
-def _switch(group: argparse._ArgumentGroup, flag: str, help_: str) -> None:
+def _switch(group: argparse._ArgumentGroup, flag: str, help_: str, *, default: bool = False) -> None:
     """Add `--flag`, `--flag=true`, `--flag=false` and `--no-flag`."""
     name = flag.removeprefix("--").replace("-", "_")
     group.add_argument(
-        flag, nargs="?", const=True, default=False, type=_boolean, metavar="BOOL", dest=name, help=help_
+        flag, nargs="?", const=True, default=default, type=_boolean, metavar="BOOL", dest=name, help=help_
     )
     group.add_argument(
         f"--no-{flag[2:]}", action="store_const", const=False, dest=name, help=argparse.SUPPRESS
@@ -175,6 +175,12 @@ def _add_safety(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_running(group: argparse._ArgumentGroup) -> None:
+    _switch(
+        group,
+        "--leader-elect",
+        "of several syncers with one owner id and prefix, one writes (default: true)",
+        default=True,
+    )
     group.add_argument(
         "--interval",
         metavar="DURATION",

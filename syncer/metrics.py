@@ -1,12 +1,17 @@
 """What `/metrics` shows of the syncer, under ExternalDNS's names where it has the metric."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from syncer.endpoint import Endpoint
+
+LAGS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, math.inf)
+"""Seconds."""
 
 
 @dataclass(slots=True)
@@ -29,6 +34,12 @@ class Statistics:
     store_errors: int = 0
     conflicts: int = 0
     is_store_up: bool = False
+    consecutive_errors: int = 0
+    fenced: int = 0
+    """Writes that etcd refused because this one was no leader any more."""
+    lag_sum: float = 0.0
+    lags: Counter[float] = field(default_factory=Counter)
+    """Changes from noticed to written, by the least of LAGS that they did not exceed."""
     rejected: Mapping[str, int] = field(default_factory=dict)
     """By reason: what is not published now."""
     names_in_grace: int = 0
@@ -38,6 +49,11 @@ class Statistics:
     synced: Mapping[str, bool] = field(default_factory=dict)
     """By kind of resource."""
 
+    def count_lag(self, seconds: float) -> None:
+        """Take how long a change has waited from being noticed to being written."""
+        self.lag_sum += seconds
+        self.lags[next(bound for bound in LAGS if seconds <= bound)] += 1
+
     def count_records(self, desired: Iterable[Endpoint], held: Iterable[tuple[str, str]]) -> None:
         """Take the numbers of a reconcile; `held` are the names and types in etcd after it, ours alone."""
         wanted, ours = {(endpoint.name, endpoint.type) for endpoint in desired}, set(held)
@@ -46,8 +62,8 @@ class Statistics:
         self.verified_records = Counter(type_ for _, type_ in wanted & ours)
 
 
-def collect(statistics: Statistics) -> Iterator[Metric]:
-    """Yield all metrics."""
+def collect(statistics: Statistics, is_store_up: bool, election_errors: int = 0) -> Iterator[Metric]:
+    """Yield all metrics but those of an election."""
     s, prefix = statistics, "external_dns"
     yield _gauge(f"{prefix}_controller_last_sync_timestamp_seconds", "Last success.", s.last_sync)
     yield _gauge(f"{prefix}_controller_last_reconcile_timestamp_seconds", "Last attempt.", s.last_reconcile)
@@ -57,8 +73,12 @@ def collect(statistics: Statistics) -> Iterator[Metric]:
     yield _gauges(f"{prefix}_source_records", "Asked for.", s.source_records)
     yield _gauge(f"{prefix}_registry_endpoints_total", "In etcd, ours.", sum(s.registry_records.values()))
     yield _gauges(f"{prefix}_registry_records", "In etcd, ours.", s.registry_records)
-    yield _counter(f"{prefix}_registry_errors", "Failed calls of etcd.", s.store_errors)
-    yield _gauge("syncer_etcd_up", "Whether the last call of etcd succeeded.", s.is_store_up)
+    yield _counter(f"{prefix}_registry_errors", "Failed calls of etcd.", s.store_errors + election_errors)
+    errors = s.consecutive_errors
+    yield _gauge(f"{prefix}_controller_consecutive_soft_errors", "Failed attempts in a row.", errors)
+    yield _counter("syncer_fenced_writes", "Writes refused because another one leads.", s.fenced)
+    yield _lag(s)
+    yield _gauge("syncer_etcd_up", "Whether the last call of etcd succeeded.", is_store_up)
     yield _counter("syncer_conflicts", "Transactions refused because another writer was first.", s.conflicts)
     yield _gauge("syncer_grace_names", "Names that stay although they lost all targets.", s.names_in_grace)
     yield _counter("syncer_grace_entered", "Names that lost all targets and stayed.", s.grace_entered)
@@ -78,6 +98,21 @@ def _gauge(name: str, text: str, value: float) -> Metric:
 
 def _counter(name: str, text: str, value: float) -> Metric:
     return CounterMetricFamily(name, text, value=value)
+
+
+def _lag(s: Statistics) -> Metric:
+    reached, buckets = 0, []
+    for bound in LAGS:
+        reached += s.lags[bound]
+        buckets.append(("+Inf" if math.isinf(bound) else str(bound), reached))
+    text = "Seconds from noticing a change to having written it."
+    return HistogramMetricFamily("syncer_lag_seconds", text, buckets=buckets, sum_value=s.lag_sum)
+
+
+def collect_leadership(is_leader: bool, terms: int) -> Iterator[Metric]:
+    """Yield the metrics of an election."""
+    yield _gauge("syncer_leader", "Whether this one writes.", is_leader)
+    yield _counter("syncer_leader_terms", "How often this one became leader.", terms)
 
 
 def _gauges(name: str, text: str, values: Mapping[str, float], label: str = "record_type") -> Metric:

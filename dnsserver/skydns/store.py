@@ -7,7 +7,7 @@ call makes a new one to the next endpoint, with a new token and the certificate 
 
 import queue
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
@@ -61,6 +61,17 @@ class Compacted(Exception):
 
 class Conflict(Exception):
     """A key was changed by another writer since it was read; nothing was written. Read and plan again."""
+
+
+class Fenced(Exception):
+    """The fence of a transaction fell; nothing was written. Write no more before there is a new one."""
+
+
+class Fence(NamedTuple):
+    """A key that must still be the one created at a revision, for a transaction to count."""
+
+    key: Key
+    created: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,8 +156,8 @@ class _Client(etcd3.Etcd3Client):  # type: ignore[misc]
 class Store:
     """A connection to one member of an etcd cluster at a time. Blocking; safe to use from several threads."""
 
-    def __init__(self, address: EtcdAddress) -> None:
-        self._address = address
+    def __init__(self, address: EtcdAddress, call_timeout: float = CALL_TIMEOUT) -> None:
+        self._address, self._call_timeout = address, call_timeout
         self._turn = 0
         self._lock = threading.Lock()
         self._client: _Client | None = None
@@ -164,7 +175,7 @@ class Store:
 
     def head(self, prefix: Key) -> Head:
         """Return the cluster's id and current revision, by a linearizable read of `prefix` alone."""
-        response = self._call(
+        response = self.call(
             lambda client: client.kvstub.Range, pb.RangeRequest(key=prefix, limit=1, count_only=True)
         )
         return Head(response.header.cluster_id, response.header.revision)
@@ -180,7 +191,7 @@ class Store:
         """
         start, end, revision = prefix, range_end(prefix), 0
         while True:
-            response = self._call(
+            response = self.call(
                 lambda client: client.kvstub.Range,
                 pb.RangeRequest(key=start, range_end=end, limit=size, revision=revision),
             )
@@ -275,14 +286,19 @@ class Store:
         Raises:
             StoreUnavailable: etcd did not answer.
         """
-        response = self._call(
+        response = self.call(
             lambda client: client.leasestub.LeaseTimeToLive, pb.LeaseTimeToLiveRequest(ID=lease)
         )
         granted: int = response.grantedTTL
         return max(granted, 0)
 
     def commit(
-        self, *, puts: Mapping[Key, bytes], deletes: Collection[Key], expected: Mapping[Key, int]
+        self,
+        *,
+        puts: Mapping[Key, bytes],
+        deletes: Collection[Key],
+        expected: Mapping[Key, int],
+        fence: Fence | None = None,
     ) -> int:
         """Write and delete keys in one transaction, if every `expected` key is as it was read.
 
@@ -291,6 +307,7 @@ class Store:
 
         Raises:
             Conflict: an expected key has changed; nothing was written.
+            Fenced: the fence has fallen; nothing was written.
             StoreUnavailable: it is not known whether it was written: read before the next attempt.
             ValueError: more than MAX_OPERATIONS keys.
         """
@@ -302,18 +319,38 @@ class Store:
         ]
         success = [pb.RequestOp(request_put=pb.PutRequest(key=k, value=v)) for k, v in puts.items()]
         success += [pb.RequestOp(request_delete_range=pb.DeleteRangeRequest(key=k)) for k in deletes]
-        response = self._call(
-            lambda client: client.kvstub.Txn, pb.TxnRequest(compare=compare, success=success)
+        failure = []
+        if fence is not None:
+            created = pb.Compare(
+                result=pb.Compare.EQUAL,
+                target=pb.Compare.CREATE,
+                key=fence.key,
+                create_revision=fence.created,
+            )
+            compare.append(created)
+            failure.append(pb.RequestOp(request_range=pb.RangeRequest(key=fence.key, keys_only=True)))
+        response = self.call(
+            lambda client: client.kvstub.Txn,
+            pb.TxnRequest(compare=compare, success=success, failure=failure),
         )
         if not response.succeeded:
+            if fence is not None:
+                there = response.responses[0].response_range.kvs
+                if not there or there[0].create_revision != fence.created:
+                    raise Fenced(fence.key.decode("utf-8", "replace"))
             raise Conflict(", ".join(sorted(key.decode("utf-8", "replace") for key in expected)[:3]))
         revision: int = response.header.revision
         return revision
 
-    def _call(self, method: Any, request: Any) -> Any:
+    def call(self, method: Callable[[Any], Any], request: Any) -> Any:
+        """Make one unary call: `method` picks it from the client.
+
+        Raises:
+            StoreUnavailable, Compacted: as the two say.
+        """
         client = self._connect()
         try:
-            return method(client)(request, timeout=CALL_TIMEOUT, metadata=client.metadata)
+            return method(client)(request, timeout=self._call_timeout, metadata=client.metadata)
         except (grpc.RpcError, ValueError) as error:  # ValueError: the channel was closed meanwhile
             raise self._failure(client, error) from None
 
@@ -343,7 +380,7 @@ class Store:
             ca_cert=address.ca_file if secure else None,
             cert_cert=(address.cert_file or None) if secure else None,
             cert_key=(address.key_file or None) if secure else None,
-            timeout=CALL_TIMEOUT,
+            timeout=self._call_timeout,
             user=address.username or None,
             password=address.password or None,
             grpc_options=options,

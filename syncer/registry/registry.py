@@ -3,7 +3,7 @@
 import contextlib
 
 from dnsserver.skydns.key import Key
-from dnsserver.skydns.store import MAX_OPERATIONS, Compacted, Head, Store, StoreUnavailable
+from dnsserver.skydns.store import MAX_OPERATIONS, Compacted, Fence, Head, Store, StoreUnavailable
 from syncer.plan import Plan
 from syncer.registry.inventory import Inventory, take_inventory
 from syncer.registry.transactions import transactions
@@ -36,16 +36,17 @@ class Registry:
             self._last, self._head = take_inventory(entries, self._prefix, self.owner_id), head
         return self._last
 
-    def commit(self, planned: Plan, inventory: Inventory) -> None:
+    def commit(self, planned: Plan, inventory: Inventory, fence: Fence | None = None) -> None:
         """Carry out a plan that was made from this inventory.
 
         Raises:
             Conflict: a key has changed since it was read; transactions before that one are committed.
             StoreUnavailable: some transactions may be committed. In both cases read and plan again.
+            Fenced: another leads now; transactions before that one are committed.
         """
         self.forget()
         for txn in transactions(planned, inventory, MAX_OPERATIONS):
-            self._store.commit(puts=txn.puts, deletes=txn.deletes, expected=txn.expected)
+            self._store.commit(puts=txn.puts, deletes=txn.deletes, expected=txn.expected, fence=fence)
 
     def refresh(self) -> None:
         """Read now, while nobody waits for it, so that the next change finds everything read."""

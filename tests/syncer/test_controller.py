@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from dnsserver.skydns.key import Key, prefix_of
-from dnsserver.skydns.store import Conflict, StoreUnavailable
+from dnsserver.skydns.store import Conflict, Fence, Fenced, StoreUnavailable
 from syncer.controller import Controller, Settings
 from syncer.endpoint import Endpoint, ObjectRef, Rejection
 from syncer.observation import Observation
@@ -170,8 +170,8 @@ class Broken:
             raise self._errors.pop(0)
         return self._registry.read()
 
-    def commit(self, planned, inventory):
-        self._registry.commit(planned, inventory)
+    def commit(self, planned, inventory, fence):
+        self._registry.commit(planned, inventory, fence)
 
     def forget(self):
         self._registry.forget()
@@ -267,3 +267,58 @@ async def test_a_mass_deletion_is_refused_until_it_is_allowed(store, prefix, reg
     assert (controller.statistics.names_refused, controller.statistics.delete_refusals) == (20, 1)
     await Controller(sources, registry, Settings(max_delete_share=1)).reconcile()
     assert len(hosts(store, prefix)) == 2 * 21
+
+
+class Leads:
+    """A leadership that is what it is told to be."""
+
+    def __init__(self, fence=None) -> None:
+        self.fence = fence
+
+
+async def test_whoever_does_not_lead_writes_nothing_until_it_does(store, prefix, registry):
+    leads = Leads()
+    controller = Controller(Sources(endpoint()), registry, Settings(), leadership=leads)
+    async with running(controller):
+        controller.notify()
+        await asyncio.sleep(0.3)
+        assert hosts(store, prefix) == {}
+        key = Key(f"{prefix}-leader".encode())
+        leads.fence = Fence(key, store.commit(puts={key: b"me"}, deletes=[], expected={}))
+        controller.notify()
+        await eventually(lambda: "a.test" in hosts(store, prefix))
+
+
+async def test_a_write_of_a_leader_that_is_none_any_more_is_refused_and_counted(
+    store, prefix, registry, caplog
+):
+    key = Key(f"{prefix}-leader".encode())
+    leads = Leads(Fence(key, store.commit(puts={key: b"me"}, deletes=[], expected={})))
+    controller = Controller(Sources(endpoint()), registry, Settings(), leadership=leads)
+    store.commit(puts={}, deletes=[key], expected={})
+    store.commit(puts={key: b"another"}, deletes=[], expected={})
+    with pytest.raises(Fenced):
+        await controller.reconcile()
+    assert hosts(store, prefix) == {}
+    assert controller.statistics.fenced == 1
+    assert "another syncer leads" in caplog.text
+    async with running(controller):
+        await asyncio.sleep(0.2)  # the loop takes it as well
+    assert controller.statistics.fenced == 2
+
+
+async def test_the_lag_of_a_change_counts_from_its_first_notice_to_its_write(store, prefix, registry):
+    sources = Sources(endpoint())
+    broken = Broken(registry, StoreUnavailable("down"))
+    controller = Controller(sources, broken, Settings())
+    controller.notify()
+    await asyncio.sleep(0.15)
+    with pytest.raises(StoreUnavailable):
+        await controller.reconcile()
+    controller.notify()
+    await controller.reconcile()
+    assert sum(controller.statistics.lags.values()) == 1
+    assert 0.15 <= controller.statistics.lag_sum < 5
+    controller.notify()
+    await controller.reconcile()
+    assert sum(controller.statistics.lags.values()) == 1

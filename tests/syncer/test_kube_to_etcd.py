@@ -91,8 +91,15 @@ async def test_an_api_that_is_refused_blocks_no_other_and_deletes_nothing(kube, 
     with start() as syncer:
         await eventually(lambda: hosts(store, prefix)["n.test"] == {"192.0.2.7"})
         assert hosts(store, prefix)["a.test"] == {"192.0.2.1"}
-        waiting = (503, "not every ingress was seen yet\nnot every node was seen yet\n")
-        await eventually(lambda: syncer.get("/readyz") == waiting)
+        await eventually(lambda: syncer.get("/readyz")[0] == 503)
+        waiting, leader = syncer.get("/readyz")[1].split("leader: ")
+        assert waiting.splitlines() == [
+            "not every ingress was seen yet",
+            "not every node was seen yet",
+            "ingresses.networking.k8s.io are not watched: 403",
+            "nodes are not watched: 404",
+        ]
+        assert leader.startswith("this one, term ")
         kube.heal()
         await eventually(lambda: "a.test" not in hosts(store, prefix))
         await eventually(lambda: syncer.get("/readyz")[0] == 200)

@@ -85,11 +85,14 @@ def test_a_signal_ends_it_with_status_0(syncer, store, prefix, number):
 
 
 def test_health_and_metrics_are_served(syncer, store, prefix):
-    eventually(lambda: syncer.get("/readyz") == (200, "OK\n"))
+    _, page = eventually(lambda: (found := syncer.get("/readyz"))[0] == 200 and found)
+    assert page.startswith("OK\nleader: this one, term ")
     assert syncer.get("/healthz") == (200, "OK\n")
     _, metrics = syncer.get("/metrics")
     assert 'external_dns_registry_records{record_type="a"}' in metrics
     assert "syncer_etcd_up 1.0" in metrics
+    assert "syncer_leader 1.0" in metrics
+    assert 'syncer_lag_seconds_bucket{le="+Inf"} 1.0' in metrics
 
 
 def test_an_ingress_of_a_removed_version_is_named_and_the_others_go_on(syncer, store, prefix, tmp_path):
