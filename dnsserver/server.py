@@ -63,6 +63,7 @@ def _zone(zone: models.Zone, apex: Name, *, from_etcd: bool) -> Zone:
         synced=not from_etcd,
         serial=serial,
         serial_is_time=zone.serial == "time",
+        minimal=zone.minimal,
     )
 
 

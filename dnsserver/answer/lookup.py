@@ -34,6 +34,8 @@ class Answer(NamedTuple):
     authority: Section = ()
     additional: Section = ()
     zone: Zone | None = None
+    optional: bool = False
+    """Authority and additional are a help, no part of the answer; left out where they do not fit."""
     error: int | None = None
     """Extended DNS error (RFC 8914), told to clients that use EDNS."""
     cls: int = const.IN
@@ -76,9 +78,7 @@ def lookup(table: ZoneTable, qname: Name, qtype: int) -> Answer:
         # ANY gets one RRset of those there are (RFC 8482 §4.1).
         rrset = rrsets.get(min(rrsets, default=0) if qtype == const.ANY else qtype)
         if rrset:
-            answer = (*chain, (name, rrset))
-            additional = _additional(table, zone, rrset)
-            return Answer(const.NOERROR, True, answer, (), additional, zone, source=wildcard)
+            return _positive(table, zone, (*chain, (name, rrset)), wildcard)
         alias = rrsets.get(const.CNAME)
         if alias is None:
             return _negative(zone, const.NOERROR, tuple(chain), wildcard)
@@ -88,6 +88,17 @@ def lookup(table: ZoneTable, qname: Name, qtype: int) -> Answer:
         if followed or len(chain) == MAX_LINKS or table.zone_of(target) is not zone:
             return Answer(const.NOERROR, True, tuple(chain), zone=zone, source=wildcard)
         name = target
+
+
+def _positive(table: ZoneTable, zone: Zone, found: Section, wildcard: Name | None) -> Answer:
+    additional = _additional(table, zone, found[-1][1])
+    authority: Section = ()
+    if not zone.minimal:
+        servers = table.rrsets(zone.apex, table.nodes[zone.apex])[const.NS]
+        if (zone.apex, servers) not in found:
+            authority = ((zone.apex, servers),)
+            additional = tuple(dict.fromkeys(additional + _additional(table, zone, servers)))
+    return Answer(const.NOERROR, True, found, authority, additional, zone, optional=True, source=wildcard)
 
 
 def _zone_asked(table: ZoneTable, qname: Name, qtype: int) -> Zone | None:

@@ -68,7 +68,8 @@ def compiled(
     most `orders` bodies.
     """
     flags = const.AA if answer.authoritative else 0
-    cut = None if answer.additional else heads(answer.rcode, flags | const.TC, 0, 0, 0)
+    optional = answer.optional and (answer.authority or answer.additional)
+    cut = None if optional else heads(answer.rcode, flags | const.TC, 0, 0, 0)
     sections = (answer.answer, answer.authority, answer.additional)
     if _least(sections) > const.TCP_MAXIMUM:
         return Compiled(heads(answer.rcode, flags, 0, 0, 0), (_ENDLESS,), slot, cut)

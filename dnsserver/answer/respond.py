@@ -275,9 +275,11 @@ class Responder:
         slot = self._slot(answer)
         self._counts[slot] += 1
         echoed = query[12 : question.end]
+        attempts = [answer]
         # A referral without its glue would lead nowhere, so it is cut (RFC 9471 §3.1).
-        optional = answer.additional and not answer.authority
-        for attempt in (answer, answer._replace(additional=())) if optional else (answer,):
+        if answer.optional:
+            attempts += [answer._replace(additional=()), answer._replace(authority=(), additional=())]
+        for attempt in attempts:
             head, bodies, _, _ = render.compiled(attempt, question.name, len(question.name), slot, 1)
             body = bodies[0]
             if question.end + len(body) + len(tail) <= limit:

@@ -211,6 +211,8 @@ class Zone(_Model):
     """Where the serial of a change comes from: etcd's revision, or the clock in seconds."""
     lookup: Literal["skydns", "exact"] = "skydns"
     """skydns: a record without targetstrip answers for its ancestors too, where they own nothing."""
+    minimal: bool = True
+    """Leave the zone's name servers out of answers that do not need them."""
     records: list[StaticLine] = []
     file: str = ""
     """A zone file, from the YAML's directory; its SOA counts instead of `soa`. Beside `records`."""

@@ -84,6 +84,7 @@ class Zone:
         serial: int = 1,
         soa_ttl: int | None = None,
         serial_is_time: bool = False,
+        minimal: bool = True,
     ) -> None:
         self.apex: Final = apex
         self.soa: Final = soa
@@ -95,6 +96,8 @@ class Zone:
         self.synced = synced
         """False until the first snapshot: only static data may be answered."""
         self.serial = serial
+        self.minimal: Final = minimal
+        """Answers come without the name servers of the zone."""
         self.serial_is_time: Final = serial_is_time
         """The serial of a change is the clock's seconds, not etcd's revision."""
         self.cuts: Final = frozenset(
