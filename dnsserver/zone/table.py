@@ -62,6 +62,8 @@ class ZoneTable:
         """Question in wire form → what the layer above compiled. A node that changes drops its own."""
         self.dependents: list[Node] = []
         """Nodes with compiled answers that hold data of other names."""
+        self._moved: dict[Zone, int] = {}
+        """Zones whose serial has moved since the table was settled, with the revision that moved it."""
         self.settled = True
         """False while it may be between two states of etcd, as during a listing; queries are answered then,
         but nothing is transferred that was not there before."""
@@ -161,7 +163,10 @@ class ZoneTable:
             touched |= zones
             count += bool(zones)
         for zone in touched:
-            zone.changed(now if zone.serial_is_time else revision)
+            # The slices of one listing or batch are one change.
+            if self.settled or self._moved.get(zone) != revision:
+                self._moved[zone] = revision
+                zone.changed(now if zone.serial_is_time else revision)
             self.drop(self.nodes[zone.apex])  # it has the SOA
         if touched:
             self.forget_dependents()
@@ -190,6 +195,7 @@ class ZoneTable:
     def settle(self) -> None:
         """Note that all changes up to some revision of etcd are applied, and no others."""
         self.settled = True
+        self._moved.clear()
         for zone in self.zones.values():
             if zone.history and zone.synced:
                 zone.history.moved()

@@ -1,6 +1,7 @@
 """The server and a real etcd: what it answers while etcd comes, goes, forgets and lies."""
 
 import json
+import signal
 import subprocess
 import time
 
@@ -128,7 +129,7 @@ def test_after_a_compaction_past_its_revision_it_lists_again_and_drops_what_is_g
         put(own_store, "/skydns", stilton="10.0.0.1", cheddar="10.0.0.2")
         server.wait_ready()
         eventually(lambda: server.data("cheddar.k8s.local"), 1)
-        server.process.send_signal(19)  # SIGSTOP: it misses what follows
+        server.process.send_signal(signal.SIGSTOP)  # it misses what follows
         put(own_store, "/skydns", stilton=None, brie="10.0.0.3")
         for host in ("10.0.0.4", "10.0.0.5"):
             put(own_store, "/skydns", cheddar=host)
@@ -136,7 +137,7 @@ def test_after_a_compaction_past_its_revision_it_lists_again_and_drops_what_is_g
         etcdctl(own_etcd, "compact", revision)
         own_etcd.kill()
         own_etcd.start()
-        server.process.send_signal(18)  # SIGCONT
+        server.process.send_signal(signal.SIGCONT)
         eventually(lambda: server.data("cheddar.k8s.local") == {"10.0.0.5"}, 15)
         assert server.data("brie.k8s.local") == {"10.0.0.3"}
         assert server.rcode("stilton.k8s.local") == "NXDOMAIN"
@@ -212,3 +213,21 @@ def test_a_lease_caps_the_ttl_and_its_end_removes_the_name(etcd, store, prefix, 
         eventually(lambda: server.data("leased.k8s.local"), 1)
         assert server.ask("leased.k8s.local").answer[0].ttl == 3
         eventually(lambda: server.rcode("leased.k8s.local") == "NXDOMAIN", 8)
+
+
+def test_a_listing_with_many_changes_is_one_change_of_the_serial(own_etcd, own_store, tmp_path):
+    with DnsServer(tmp_path, etcd=own_etcd.endpoint) as server:
+        put(own_store, "/skydns", stilton="10.0.0.1")
+        server.wait_ready()
+        eventually(lambda: server.data("stilton.k8s.local"), 1)
+        server.process.send_signal(signal.SIGSTOP)
+        for start in range(0, 1000, 100):
+            put(own_store, "/skydns", **{f"n{i}": "10.0.0.2" for i in range(start, start + 100)})
+        revision = own_store.head(Key(b"/")).revision
+        etcdctl(own_etcd, "compact", str(revision))
+        own_etcd.kill()
+        own_etcd.start()
+        server.process.send_signal(signal.SIGCONT)
+        eventually(lambda: server.data("n999.k8s.local"), 15)
+        (soa,) = server.ask("k8s.local", "SOA").answer[0]
+        assert soa.serial == revision
