@@ -58,7 +58,7 @@ def lookup(table: ZoneTable, qname: Name, qtype: int) -> Answer:
     while True:
         cut = zone.cut_above(name)
         if cut and not (cut == name and qtype == const.DS):
-            return _referral(table, zone, cut, tuple(chain))
+            return _referral(table, zone, cut, tuple(chain), wildcard)
         node, source = table.nodes.get(name), name
         found = search(table, zone, name) if node is None else None
         if node is None and found is None and zone.synced:
@@ -136,7 +136,7 @@ def _additional(table: ZoneTable, zone: Zone, rrset: RRset) -> Section:
     return tuple(dict.fromkeys(found))
 
 
-def _referral(table: ZoneTable, zone: Zone, cut: Name, chain: Section) -> Answer:
+def _referral(table: ZoneTable, zone: Zone, cut: Name, chain: Section, wildcard: Name | None) -> Answer:
     delegation = zone.static[cut][const.NS]
     glue = tuple(
         (target, rrset)
@@ -144,4 +144,4 @@ def _referral(table: ZoneTable, zone: Zone, cut: Name, chain: Section) -> Answer
         for kind, rrset in zone.static.get(target, {}).items()
         if kind in (const.A, const.AAAA) and table.zone_of(target) is zone
     )
-    return Answer(const.NOERROR, bool(chain), chain, ((cut, delegation),), glue, zone)
+    return Answer(const.NOERROR, bool(chain), chain, ((cut, delegation),), glue, zone, source=wildcard)

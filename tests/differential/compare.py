@@ -1,9 +1,12 @@
 """Ask our server and its peers the same, and say where ours is alone with its answer."""
 
+import struct
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
+
+import dns.exception
 
 from tests.differential.exchange import Question, ask
 from tests.differential.responses import Malformed, Response, read
@@ -64,7 +67,7 @@ def _alone(
     """Return in what each peer differs; nothing if one of them does not."""
     try:
         response = checked(message, question)
-    except (Malformed, IndexError, ValueError) as error:
+    except (Malformed, IndexError, struct.error, dns.exception.DNSException) as error:
         return [f"{type(error).__name__}: {error}"]
     parts = []
     for peer, answer in zip(peers, answers, strict=True):
