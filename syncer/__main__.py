@@ -81,7 +81,7 @@ class _Program:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._store = Store(config.etcd)
-        registry = Registry(self._store, config.prefix, config.owner_id)
+        registry = Registry(self._store, config.prefix, config.owner_id, config.convention)
         settings = Settings(
             policy=config.policy,
             domain_filter=config.domain_filter,

@@ -5,7 +5,7 @@ given several times takes one value a line in its variable.
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from dnsserver.skydns.store import EtcdAddress, endpoint_fault
 from syncer.duration import parse_duration
 from syncer.flags import LEVELS, ConfigError, new_parser, take_environment, unknown_flag
 from syncer.plan import Policy
-from syncer.registry.ownership import is_owner_id
+from syncer.registry.ownership import Convention, Naming, is_affix, is_owner_id
 from syncer.source.annotations import PREFIXES
 from syncer.source.filters import DomainFilter, Options
 from syncer.source.service import TYPES
@@ -39,6 +39,7 @@ class Config:
     prefix: Key
     policy: Policy
     owner_id: str
+    convention: Convention
     interval: float
     """Seconds between two full resyncs."""
     deletion_grace: float
@@ -97,10 +98,7 @@ def _check(arguments: argparse.Namespace) -> None:
             arguments.provider != "coredns",
             f"--provider={arguments.provider}: syncer writes to etcd only (coredns)",
         ),
-        (
-            arguments.registry != "txt",
-            f"--registry={arguments.registry}: syncer keeps ownership in etcd only (txt)",
-        ),
+        *_ownership_faults(arguments),
         (not is_owner_id(arguments.txt_owner_id), "--txt-owner-id: expected letters, digits and _.:/@-"),
         (not arguments.coredns_prefix.strip("/"), "--coredns-prefix: expected a path such as /skydns/"),
         (
@@ -111,6 +109,46 @@ def _check(arguments: argparse.Namespace) -> None:
     for is_fault, text in faults:
         if is_fault:
             raise ConfigError(text)
+
+
+def _ownership_faults(arguments: argparse.Namespace) -> Iterator[tuple[bool, str]]:
+    affixes = (arguments.txt_prefix, arguments.txt_suffix, arguments.txt_wildcard_replacement)
+    old, has_texts = arguments.migrate_from_txt_owner, arguments.registry == "txt"
+    is_encrypted = arguments.txt_encrypt_enabled or arguments.txt_encrypt_aes_key
+    yield (
+        bool(is_encrypted),
+        "--txt-encrypt-enabled, --txt-encrypt-aes-key: syncer neither writes nor reads encrypted ownerships; "
+        "let ExternalDNS write them in plain text first",
+    )
+    yield bool(affixes[0] and affixes[1]), "--txt-prefix and --txt-suffix: expected one of them"
+    yield (
+        not all(map(is_affix, affixes)) or "%" in affixes[2] or "." in affixes[2],
+        "--txt-prefix, --txt-suffix: expected letters, digits, _, -, . and %{record_type}; "
+        "--txt-wildcard-replacement: expected a label",
+    )
+    yield bool(old) and not is_owner_id(old), "--migrate-from-txt-owner: expected an owner id"
+    yield (
+        bool(old) and old == arguments.txt_owner_id,
+        "--migrate-from-txt-owner: that is --txt-owner-id itself",
+    )
+    yield (
+        not has_texts and bool(old or arguments.coredns_strictly_owned),
+        "--registry=noop keeps no ownership: it goes with neither --migrate-from-txt-owner nor "
+        "--coredns-strictly-owned",
+    )
+
+
+def _convention(arguments: argparse.Namespace) -> Convention:
+    return Convention(
+        naming=Naming(
+            prefix=arguments.txt_prefix,
+            suffix=arguments.txt_suffix,
+            wildcard=arguments.txt_wildcard_replacement,
+        ),
+        has_texts=arguments.registry == "txt",
+        is_strict=arguments.coredns_strictly_owned,
+        migrate_from=arguments.migrate_from_txt_owner,
+    )
 
 
 def _config(
@@ -139,6 +177,7 @@ def _config(
         prefix=prefix_of(arguments.coredns_prefix),
         policy=arguments.policy,
         owner_id=arguments.txt_owner_id,
+        convention=_convention(arguments),
         interval=_seconds(arguments.interval),
         deletion_grace=_seconds(arguments.deletion_grace),
         max_delete_share=arguments.max_delete_share,

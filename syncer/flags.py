@@ -141,8 +141,12 @@ def _add_etcd(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--provider", metavar="NAME", default="coredns", help="only coredns")
     group.add_argument(
-        "--registry", metavar="NAME", default="txt", help="only txt: ownership stands beside the data"
+        "--registry",
+        choices=("txt", "noop"),
+        default="txt",
+        help="txt (default): ownership stands beside the data; noop: all keys of the usual shape are ours",
     )
+    _add_ownership(group)
     group.add_argument(
         "--txt-owner-id",
         metavar="ID",
@@ -154,6 +158,35 @@ def _add_etcd(group: argparse._ArgumentGroup) -> None:
         choices=("sync", "upsert-only", "create-only"),
         default="sync",
         help="whether records are updated and deleted too (default: sync, which does both)",
+    )
+
+
+def _add_ownership(group: argparse._ArgumentGroup) -> None:
+    for flag in ("--txt-prefix", "--txt-suffix"):
+        group.add_argument(
+            flag,
+            metavar="TEXT",
+            default="",
+            type=str.lower,
+            help="around the first label of an ownership's name; may hold %%{record_type}",
+        )
+    group.add_argument(
+        "--txt-wildcard-replacement",
+        metavar="LABEL",
+        default="",
+        type=str.lower,
+        help="stands for * in an ownership's name",
+    )
+    _switch(group, "--txt-encrypt-enabled", "refused: ownerships are not encrypted")
+    group.add_argument("--txt-encrypt-aes-key", metavar="KEY", default="", help=argparse.SUPPRESS)
+    _switch(
+        group, "--coredns-strictly-owned", "name the owner in every key, and ignore the keys of all others"
+    )
+    group.add_argument(
+        "--migrate-from-txt-owner",
+        metavar="ID",
+        default="",
+        help="take over all records of this owner, by one rewrite",
     )
 
 

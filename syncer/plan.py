@@ -28,7 +28,7 @@ class Current:
     owner_id: str = ""
     """Empty: nobody's, as of a key that was made by hand."""
     resource: str = ""
-    """The object it was made for, as `ingress/default/cheese`."""
+    """The object it was made for, as `ingress/default/cheese`; empty where ownership is not kept."""
     intact: bool = True
     """False where the keys differ from what would be written: a leftover, a missing ownership, two TTLs."""
 
@@ -178,11 +178,11 @@ class _Name:
 
 
 def _matches(before: Current, after: Endpoint) -> bool:
-    return (before.targets, before.ttl, before.group, before.resource) == (
+    is_same_object = before.resource in ("", str(after.resource))
+    return is_same_object and (before.targets, before.ttl, before.group) == (
         after.targets,
         after.ttl,
         after.group,
-        str(after.resource),
     )
 
 

@@ -48,7 +48,7 @@ class Grace:
 
 def names_kept(claims: Collection[Claim], current: Iterable[Current], owner_id: str) -> frozenset[str]:
     """Return the names whose records were made for an object that still claims them."""
-    wanted = set(claims)
+    wanted = {*claims, *(claim._replace(resource="") for claim in claims)}
     return frozenset(
         record.name
         for record in current

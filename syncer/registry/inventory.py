@@ -5,23 +5,25 @@ does and it looks like a key of ExternalDNS's or of a syncer's. Everything else 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 from dnsserver.skydns.key import Key, Labels, key_of, labels_of
 from dnsserver.skydns.record import Record, RecordError, decode, is_ownership
 from syncer.endpoint import RecordType, Rejection, address, target_order
 from syncer.plan import Current
 from syncer.registry.ownership import (
+    Convention,
+    Owned,
     Ownership,
     is_label,
     label_of,
-    name_of_ownership,
-    names_owned,
     parse_text,
     text_of,
 )
+
+_DEFAULT: Final = Convention()
 
 
 class Entry(Protocol):
@@ -61,8 +63,10 @@ class Holding:
 class Inventory:
     """A snapshot of the records, sorted by who owns them."""
 
-    def __init__(self, prefix: Key, owner_id: str) -> None:
-        self.prefix, self.owner_id = prefix, owner_id
+    def __init__(self, prefix: Key, owner_id: str, convention: Convention) -> None:
+        self.prefix, self.owner_id, self.convention = prefix, owner_id, convention
+        self.owner_ids = {owner_id, convention.migrate_from} - {""}
+        """Whose records are ours."""
         self.keys: set[Key] = set()
         """Every key there is, readable or not."""
         self.holdings: dict[tuple[str, RecordType], Holding] = {}
@@ -71,14 +75,17 @@ class Inventory:
         """What is held for each name and type, ours and others'."""
 
     def add_foreign(self, name: str, type_: RecordType | Literal["TXT"], data: str, owner_id: str) -> None:
-        self.current.append(Current(name=name, type=type_, targets=(data,), owner_id=owner_id))
+        if not self.convention.is_strict:
+            self.current.append(Current(name=name, type=type_, targets=(data,), owner_id=owner_id))
 
 
-def take_inventory(entries: Iterable[Entry], prefix: Key, owner_id: str) -> Inventory:
+def take_inventory(
+    entries: Iterable[Entry], prefix: Key, owner_id: str, convention: Convention = _DEFAULT
+) -> Inventory:
     """Sort all keys below a prefix by owner. A key that cannot be read is rejected and left alone."""
-    inventory = Inventory(prefix, owner_id)
+    inventory = Inventory(prefix, owner_id, convention)
     hosts: dict[tuple[str, RecordType], list[Held]] = defaultdict(list)
-    texts: dict[tuple[str, RecordType], list[tuple[Held, Ownership]]] = defaultdict(list)
+    notes: list[tuple[str, Held, Ownership]] = []
     for entry in entries:
         inventory.keys.add(entry.key)
         try:
@@ -90,14 +97,27 @@ def take_inventory(entries: Iterable[Entry], prefix: Key, owner_id: str) -> Inve
         if held.record.host:
             hosts[name, _type_of(held)].append(held)
         elif (ownership := parse_text(held.record.text)) is not None:
-            # The first name that could be meant: an `a-` in front of a name is hardly ever its own.
-            for owned in names_owned(name):
-                texts[owned].append((held, ownership))
+            notes.append((name, held, ownership))
         elif held.record.text and not is_ownership(held.record.text):
             inventory.add_foreign(name, "TXT", held.record.text, "")
+    texts: dict[tuple[str, RecordType], list[tuple[Held, Ownership]]] = defaultdict(list)
+    for name, held, ownership in notes if convention.has_texts else ():
+        for owned in _meant(list(convention.naming.names_owned(name)), held, hosts):
+            texts[owned.name, owned.type].append((held, ownership))
     for name_and_type in hosts.keys() | texts.keys():
         _assign(inventory, name_and_type, hosts.get(name_and_type, []), texts.get(name_and_type, []))
     return inventory
+
+
+def _meant(candidates: list[Owned], held: Held, hosts: Container[tuple[str, RecordType]]) -> list[Owned]:
+    """Return which of the names that an ownership text may be about it is about."""
+    with_records = [owned for owned in candidates if (owned.name, owned.type) in hosts]
+    if not candidates[0].is_certain:
+        # Without records it may stand where another prefix or suffix had put it; it stays.
+        return with_records
+    # The star and what stands for it share a name; the label tells whose a text of ours is.
+    labelled = [owned for owned in candidates if _has_our_label(held, owned.name, owned.type, "")]
+    return (labelled or with_records or candidates)[:1]
 
 
 def _read(entry: Entry, prefix: Key) -> tuple[str, Held]:
@@ -132,31 +152,33 @@ def _assign(
     texts: list[tuple[Held, Ownership]],
 ) -> None:
     name, type_ = name_and_type
-    me = inventory.owner_id
+    me, mine = inventory.owner_id, inventory.owner_ids
     in_hosts = [found for held in hosts if (found := parse_text(held.record.text))]
     claims = [ownership for _, ownership in texts] + in_hosts
-    ours = [claim for claim in claims if claim.owner_id == me]
-    others = [claim for claim in claims if claim.owner_id != me]
+    ours = sorted((c for c in claims if c.owner_id in mine), key=lambda claim: claim.owner_id != me)
+    others = [claim for claim in claims if claim.owner_id not in mine]
     holding = Holding(resource=ours[0].resource if ours else "")
     for held in hosts:
         said = parse_text(held.record.text)
         owner_id = held.record.owner or (said.owner_id if said else "")
         if not owner_id and ours and held.is_plain:
-            owner_id = me if not others or _has_our_label(held, name, type_) else ""
-        if owner_id == me:
+            owner_id = me if not others or _has_our_label(held, name, type_, held.data) else ""
+        if not inventory.convention.has_texts:
+            owner_id = me if held.is_plain and owner_id in ("", *mine) else owner_id
+        if owner_id in mine:
             holding.hosts.append(held)
         else:
             owner_id = owner_id or (others[0].owner_id if others and held.is_plain else "")
             inventory.add_foreign(name, type_, held.data, owner_id)
-    holding.texts = [held for held, ownership in texts if ownership.owner_id == me]
+    holding.texts = [held for held, ownership in texts if ownership.owner_id in mine]
     if holding.hosts or holding.texts:
         inventory.holdings[name_and_type] = holding
-        inventory.current.append(_current(name, type_, holding, me, inventory.prefix))
+        inventory.current.append(_current(name, type_, holding, inventory))
 
 
-def _has_our_label(held: Held, name: str, type_: RecordType) -> bool:
+def _has_our_label(held: Held, name: str, type_: RecordType, data: str) -> bool:
     """Say whether a key's label is the one that we would give, which settles who wrote it."""
-    return held.key.endswith(b"/" + label_of(name, type_, held.data).encode())
+    return held.key.endswith(b"/" + label_of(name, type_, data).encode())
 
 
 def parent_of(name: str, prefix: Key) -> bytes:
@@ -175,7 +197,7 @@ def is_below(held: Held, parent: bytes) -> bool:
     return above + b"/" == parent and is_label(label)
 
 
-def _current(name: str, type_: RecordType, holding: Holding, owner_id: str, prefix: Key) -> Current:
+def _current(name: str, type_: RecordType, holding: Holding, inventory: Inventory) -> Current:
     hosts = sorted(holding.hosts)
     first = hosts[0].record if hosts else Record()
     return Current(
@@ -184,15 +206,16 @@ def _current(name: str, type_: RecordType, holding: Holding, owner_id: str, pref
         targets=tuple(sorted({held.data for held in hosts}, key=target_order)),
         ttl=first.ttl,
         group=first.group,
-        owner_id=owner_id,
+        owner_id=inventory.owner_id,
         resource=holding.resource,
-        intact=_is_intact(name, type_, holding, owner_id, prefix),
+        intact=_is_intact(name, type_, holding, inventory),
     )
 
 
-def _is_intact(name: str, type_: RecordType, holding: Holding, owner_id: str, prefix: Key) -> bool:
-    at = name_of_ownership(name, type_)
-    text = text_of(Ownership(owner_id, holding.resource))
+def _is_intact(name: str, type_: RecordType, holding: Holding, inventory: Inventory) -> bool:
+    convention, owner_id, prefix = inventory.convention, inventory.owner_id, inventory.prefix
+    at = convention.naming.name_of_ownership(name, type_) if convention.has_texts else None
+    text = text_of(Ownership(owner_id, holding.resource)) if convention.has_texts else ""
     try:
         parent = parent_of(name, prefix)
         owner_parent = parent_of(at, prefix) if at else b""
@@ -207,5 +230,8 @@ def _is_intact(name: str, type_: RecordType, holding: Holding, owner_id: str, pr
         held.is_plain and is_below(held, parent) and held.record.host == held.data for held in holding.hosts
     )
     is_single = len({held.data for held in holding.hosts}) == len(holding.hosts)
+    owners = {held.record.owner for held in (*holding.hosts, *holding.texts)}
+    owners_fit = owners <= ({owner_id} if convention.is_strict else {owner_id, ""})
     text_in_hosts = {shape[2] for shape in shapes} <= {"" if at else text}
-    return texts_fit and hosts_fit and is_single and len(shapes) <= 1 and text_in_hosts
+    fits = texts_fit and hosts_fit and is_single and owners_fit and text_in_hosts
+    return fits and len(shapes) <= 1 and bool(holding.resource or not convention.has_texts)

@@ -7,12 +7,20 @@ ExternalDNS: a syncer knows names and no apexes, ExternalDNS can take over again
 import hashlib
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from dnsserver.skydns.key import MAX_LABEL
 from syncer.endpoint import RecordType
 
 TYPES: Final[tuple[RecordType, ...]] = ("A", "AAAA", "CNAME")
+
+_TEMPLATE: Final = "%{record_type}"
+
+_MAX_NAME: Final = 244
+"""Characters of a name that a key's label of 8 still fits below (RFC 1035 §2.3.4)."""
+
+_AFFIX: Final = re.compile(r"(?:[a-z0-9_.-]|%\{record_type\})*")
 
 _HERITAGE: Final = "heritage=external-dns"
 _OWNER: Final = "external-dns/owner="
@@ -32,6 +40,11 @@ def is_owner_id(text: str) -> bool:
     return _OWNER_ID.fullmatch(text) is not None
 
 
+def is_affix(text: str) -> bool:
+    """Say whether a text can stand around the first label of a name."""
+    return _AFFIX.fullmatch(text) is not None
+
+
 def text_of(ownership: Ownership) -> str:
     """Return the text of an ownership, with the literal quotes that ExternalDNS writes."""
     return f'"{_HERITAGE},{_OWNER}{ownership.owner_id},{_RESOURCE}{ownership.resource}"'
@@ -47,28 +60,101 @@ def parse_text(text: str) -> Ownership | None:
     return Ownership(owner, resource) if owner else None
 
 
-def name_of_ownership(name: str, type_: RecordType) -> str | None:
-    """Return the name below which a record's ownership stands; None where its label would be too long.
+class Owned(NamedTuple):
+    """What an ownership text may be about."""
 
-    For such a name the ownership is the text of the records themselves.
-    """
-    label, dot, rest = name.partition(".")
-    long = f"{type_.lower()}-{label}"
-    return long + dot + rest if len(long) <= MAX_LABEL else None
+    name: str
+    type: RecordType
+    is_certain: bool
+    """The text's own name says the type."""
 
 
-def names_owned(name: str) -> Iterator[tuple[str, RecordType]]:
-    """Yield the names and types that an ownership text at `name` may be about, the likeliest first.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Naming:
+    """Where ownership texts stand: `<prefix><type>-<first label><suffix>.<rest>`, all lower case."""
 
-    Without a type in the name it is about the name itself, but for AAAA: that is what ExternalDNS wrote
-    before it knew AAAA.
-    """
+    prefix: str = ""
+    suffix: str = ""
+    """With `%{record_type}` in either, the type stands there instead of before the first label."""
+    wildcard: str = ""
+    """Stands for `*`; empty: the star stays."""
+
+    def name_of_ownership(self, name: str, type_: RecordType) -> str | None:
+        """Return the name below which a record's ownership stands; None where it would be too long.
+
+        For such a name the ownership is the text of the records themselves.
+        """
+        label, dot, rest = name.partition(".")
+        label = self.wildcard if label == "*" and self.wildcard else label
+        typed = label if self._has_template else f"{type_.lower()}-{label}"
+        prefix, suffix = self._affixes(type_)
+        at = f"{prefix}{typed}{suffix}{dot}{rest}"
+        fits = len(at) <= _MAX_NAME and all(0 < len(part) <= MAX_LABEL for part in at.split("."))
+        return at if fits else None
+
+    def names_owned(self, name: str) -> Iterator[Owned]:
+        """Yield what an ownership text at `name` may be about, the likeliest first.
+
+        Without a type in the name it is about the name itself, but for AAAA: that is what ExternalDNS
+        wrote before it knew AAAA. A text that does not stand where this naming puts it was written
+        before there was a prefix or a suffix.
+        """
+        found = list(self._own(name)) or list(_by_type(name))
+        for owned in found:
+            label, dot, rest = owned.name.partition(".")
+            if self.wildcard and label == self.wildcard:
+                yield owned._replace(name=f"*{dot}{rest}")
+            yield owned
+
+    @property
+    def _has_template(self) -> bool:
+        return _TEMPLATE in self.prefix + self.suffix
+
+    def _affixes(self, type_: RecordType) -> tuple[str, str]:
+        type_text = type_.lower()
+        return self.prefix.replace(_TEMPLATE, type_text), self.suffix.replace(_TEMPLATE, type_text)
+
+    def _own(self, name: str) -> Iterator[Owned]:
+        if self._has_template:
+            for type_ in sorted(TYPES, key=len, reverse=True):
+                if bare := _without(name, *self._affixes(type_)):
+                    yield Owned(bare, type_, True)
+        elif bare := _without(name, self.prefix, self.suffix):
+            yield from _by_type(bare)
+
+
+def _without(name: str, prefix: str, suffix: str) -> str:
+    """Return a name without what stands around its first label; empty where that is not there."""
+    if not name.startswith(prefix):
+        return ""
+    labels = name.removeprefix(prefix).split(".")
+    head = 1 + suffix.count(".")
+    first = ".".join(labels[:head])
+    if not first.endswith(suffix) or first == suffix:
+        return ""
+    return ".".join([first.removesuffix(suffix), *labels[head:]])
+
+
+def _by_type(name: str) -> Iterator[Owned]:
     for type_ in TYPES:
         if name.startswith(prefix := f"{type_.lower()}-"):
-            yield name.removeprefix(prefix), type_
+            yield Owned(name.removeprefix(prefix), type_, True)
             return
-    yield name, "A"
-    yield name, "CNAME"
+    yield Owned(name, "A", False)
+    yield Owned(name, "CNAME", False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Convention:
+    """How ownership is told and taken."""
+
+    naming: Naming = field(default_factory=Naming)
+    has_texts: bool = True
+    """False: no ownership is kept, and every key of the usual shape is ours."""
+    is_strict: bool = False
+    """Every key of ours names us in its field `owner`; keys of others are as if they were not there."""
+    migrate_from: str = ""
+    """An owner id whose records are ours too, and are rewritten to say so. Empty: none."""
 
 
 def label_of(name: str, type_: str, data: str, salt: int = 0) -> str:

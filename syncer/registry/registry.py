@@ -3,17 +3,21 @@
 import contextlib
 
 from dnsserver.skydns.key import Key
-from dnsserver.skydns.store import MAX_OPERATIONS, Compacted, Fence, Head, Store, StoreUnavailable
+from dnsserver.skydns.store import MAX_OPERATIONS, Compacted, Entry, Fence, Head, Store, StoreUnavailable
 from syncer.plan import Plan
 from syncer.registry.inventory import Inventory, take_inventory
+from syncer.registry.ownership import Convention
 from syncer.registry.transactions import transactions
 
 
 class Registry:
     """The records below one prefix, as one owner sees them."""
 
-    def __init__(self, store: Store, prefix: Key, owner_id: str) -> None:
+    def __init__(
+        self, store: Store, prefix: Key, owner_id: str, convention: Convention | None = None
+    ) -> None:
         self._store, self._prefix, self.owner_id = store, prefix, owner_id
+        self._convention = convention or Convention()
         self._last: Inventory | None = None
         self._head: Head | None = None
         """Where etcd stood when `_last` was read: while it stands there, `_last` is what it holds."""
@@ -29,12 +33,16 @@ class Registry:
             StoreUnavailable, Compacted: read again later.
         """
         if self._last is None or self._store.head(self._prefix) != self._head:
-            entries, head = [], Head(0, 0)
+            entries: list[Entry] = []
+            head = Head(0, 0)
             for page in self._store.pages(self._prefix):
                 entries += page.entries
                 head = Head(page.cluster_id, page.revision)
-            self._last, self._head = take_inventory(entries, self._prefix, self.owner_id), head
+            self._last, self._head = self._take(entries), head
         return self._last
+
+    def _take(self, entries: list[Entry]) -> Inventory:
+        return take_inventory(entries, self._prefix, self.owner_id, self._convention)
 
     def commit(self, planned: Plan, inventory: Inventory, fence: Fence | None = None) -> None:
         """Carry out a plan that was made from this inventory.

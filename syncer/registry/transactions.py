@@ -15,7 +15,7 @@ from dnsserver.skydns.record import Record, encode
 from syncer.endpoint import Endpoint, RecordType
 from syncer.plan import Change, Plan
 from syncer.registry.inventory import Held, Holding, Inventory, is_below, parent_of
-from syncer.registry.ownership import Ownership, label_of, name_of_ownership, text_of
+from syncer.registry.ownership import Ownership, label_of, text_of
 
 _EMPTY: Final = Holding()
 
@@ -73,15 +73,22 @@ class _Keys:
         self._ownership.update(held.key for held in holding.texts)
 
     def _settle_records(self, after: Endpoint, holding: Holding) -> None:
-        at = name_of_ownership(after.name, after.type)
-        text = text_of(Ownership(self._inventory.owner_id, str(after.resource)))
+        convention, owner_id = self._inventory.convention, self._inventory.owner_id
+        at = convention.naming.name_of_ownership(after.name, after.type) if convention.has_texts else None
+        text = text_of(Ownership(owner_id, str(after.resource))) if convention.has_texts else ""
+        owner = owner_id if convention.is_strict else ""
         self._settle_group(
             after.name,
             after.name,
             after.type,
             {
                 data: Record(
-                    host=data, text="" if at else text, ttl=after.ttl, targetstrip=1, group=after.group
+                    host=data,
+                    text="" if at else text,
+                    ttl=after.ttl,
+                    targetstrip=1,
+                    group=after.group,
+                    owner=owner,
                 )
                 for data in after.targets
             },
@@ -89,7 +96,7 @@ class _Keys:
         )
         # One ownership text whatever it says, so its own data does not count for its label.
         texts = [held._replace(data="") for held in holding.texts]
-        wanted = {"": Record(text=text, targetstrip=1)} if at else {}
+        wanted = {"": Record(text=text, targetstrip=1, owner=owner)} if at else {}
         self._ownership.update(self._settle_group(at or after.name, after.name, after.type, wanted, texts))
 
     def _settle_group(
@@ -127,7 +134,8 @@ class _Keys:
             salt += 1
 
     def _keep(self, held: Held, record: Record) -> None:
-        record = replace(record, owner=held.record.owner)
+        if held.record.owner:
+            record = replace(record, owner=self._inventory.owner_id)
         if record != held.record or not held.is_plain:
             self._put(held.key, record, held.revision)
         else:

@@ -2,6 +2,7 @@ import pytest
 
 from syncer.config import load
 from syncer.flags import ConfigError, new_parser
+from syncer.registry.ownership import Convention, Naming
 
 SERVICE = "--source=service"
 
@@ -35,6 +36,30 @@ def test_defaults_are_external_dnss():
     assert config.prefix == b"/skydns/"
     assert len(config.options.annotation_prefixes) == 2
     assert (config.once, config.dry_run, config.log_level) == (False, False, "info")
+
+
+def test_safety_and_election_are_on_unless_they_are_turned_off():
+    config = load([SERVICE], {})
+    assert (config.deletion_grace, config.max_delete_share, config.leader_elect) == (300.0, 0.3, True)
+    config = load([SERVICE, "--deletion-grace=0", "--max-delete-share=1", "--leader-elect=false"], {})
+    assert (config.deletion_grace, config.max_delete_share, config.leader_elect) == (0.0, 1.0, False)
+    assert not load([SERVICE, "--dry-run"], {}).leader_elect
+
+
+def test_the_registry_takes_external_dnss_flags():
+    assert load([SERVICE], {}).convention == Convention()
+    config = load(
+        [
+            *(SERVICE, "--txt-prefix=%{record_type}-Own.", "--txt-wildcard-replacement=any"),
+            *("--coredns-strictly-owned", "--migrate-from-txt-owner=old"),
+        ],
+        {},
+    )
+    assert config.convention == Convention(
+        naming=Naming(prefix="%{record_type}-own.", wildcard="any"), is_strict=True, migrate_from="old"
+    )
+    assert load([SERVICE, "--txt-suffix=-x"], {}).convention.naming == Naming(suffix="-x")
+    assert not load([SERVICE, "--registry=noop"], {}).convention.has_texts
 
 
 def test_a_flag_stands_above_its_variable_and_that_above_the_default():
@@ -71,7 +96,18 @@ def test_a_switch_takes_a_value(flag):
         ([SERVICE, "--dom=x"], {}, "no flag --dom"),
         ([SERVICE, "word"], {}, "unexpected argument 'word'"),
         ([SERVICE, "--provider=aws"], {}, "coredns"),
-        ([SERVICE, "--registry=noop"], {}, "txt"),
+        ([SERVICE, "--registry=dynamodb"], {}, "txt"),
+        ([SERVICE, "--txt-encrypt-enabled"], {}, "encrypted"),
+        ([SERVICE, "--txt-encrypt-aes-key=x"], {}, "encrypted"),
+        ([SERVICE, "--txt-prefix=a.", "--txt-suffix=b"], {}, "one of them"),
+        ([SERVICE, "--txt-prefix=a/b"], {}, "--txt-prefix"),
+        ([SERVICE, "--txt-wildcard-replacement=a.b"], {}, "a label"),
+        ([SERVICE, "--migrate-from-txt-owner=a,b"], {}, "--migrate-from-txt-owner"),
+        ([SERVICE, "--migrate-from-txt-owner=default"], {}, "--txt-owner-id itself"),
+        ([SERVICE, "--registry=noop", "--coredns-strictly-owned"], {}, "noop"),
+        ([SERVICE, "--coredns-prefix=/syncer/x"], {}, "/syncer/"),
+        ([SERVICE, "--deletion-grace=-5m"], {}, "--deletion-grace"),
+        ([SERVICE, "--max-delete-share=30"], {}, "--max-delete-share"),
         ([SERVICE, "--policy=all"], {}, "policy"),
         ([SERVICE, "--interval=60"], {}, "no duration"),
         ([SERVICE, "--interval=0s"], {}, "no positive duration"),

@@ -4,12 +4,12 @@ from hypothesis import strategies as st
 
 from syncer.registry.ownership import (
     TYPES,
+    Naming,
     Ownership,
+    is_affix,
     is_label,
     is_owner_id,
     label_of,
-    name_of_ownership,
-    names_owned,
     parse_text,
     text_of,
 )
@@ -27,8 +27,64 @@ def test_an_ownership_reads_back_from_its_text(owner_id, resource):
 
 @given(names, st.sampled_from(TYPES))
 def test_a_name_reads_back_from_the_name_of_its_ownership(name, type_):
-    at = name_of_ownership(name, type_)
-    assert at is None or list(names_owned(at)) == [(name, type_)]
+    at = Naming().name_of_ownership(name, type_)
+    assert at is None or list(Naming().names_owned(at)) == [(name, type_, True)]
+
+
+NAMINGS = [
+    Naming(prefix="txt-"),
+    Naming(prefix="_edns."),
+    Naming(prefix="%{record_type}-x-"),
+    Naming(prefix="%{record_type}."),
+    Naming(suffix="-txt"),
+    Naming(suffix="-%{record_type}.own"),
+    Naming(prefix="_o.", wildcard="any"),
+]
+
+
+@given(names, st.sampled_from(TYPES), st.sampled_from(NAMINGS))
+def test_a_name_reads_back_with_every_prefix_and_suffix(name, type_, naming):
+    at = naming.name_of_ownership(name, type_)
+    assert at is None or (name, type_, True) in naming.names_owned(at)
+
+
+@pytest.mark.parametrize(
+    ("naming", "at"),
+    [
+        (Naming(prefix="_edns."), "_edns.cname-foo.k8s.local"),
+        (Naming(prefix="txt-"), "txt-cname-foo.k8s.local"),
+        (Naming(prefix="%{record_type}-own-"), "cname-own-foo.k8s.local"),
+        (Naming(suffix="-own"), "cname-foo-own.k8s.local"),
+        (Naming(suffix="-%{record_type}"), "foo-cname.k8s.local"),
+    ],
+)
+def test_an_ownership_stands_at_the_name_that_external_dns_gives_it_with_an_affix(naming, at):
+    assert naming.name_of_ownership("foo.k8s.local", "CNAME") == at
+    assert list(naming.names_owned(at)) == [("foo.k8s.local", "CNAME", True)]
+
+
+def test_a_star_is_replaced_where_that_is_asked_for():
+    naming = Naming(wildcard="any")
+    assert naming.name_of_ownership("*.k8s.local", "A") == "a-any.k8s.local"
+    assert list(naming.names_owned("a-any.k8s.local")) == [
+        ("*.k8s.local", "A", True),
+        ("any.k8s.local", "A", True),
+    ]
+
+
+def test_a_text_from_before_there_was_a_prefix_is_still_about_its_name():
+    assert list(Naming(prefix="_edns.").names_owned("a-foo.test")) == [("foo.test", "A", True)]
+
+
+def test_an_ownership_that_no_key_could_hold_has_no_name():
+    name = ".".join(["l" * 60] * 3 + ["l" * 50])
+    assert Naming().name_of_ownership(name, "A") is not None
+    assert Naming(prefix="_own.").name_of_ownership(name, "CNAME") is None
+
+
+@pytest.mark.parametrize("text", ["a/b", "A.", "a b", "%{type}", 'a"'])
+def test_an_affix_that_no_name_can_have_is_refused(text):
+    assert not is_affix(text)
 
 
 @given(names, st.sampled_from(TYPES), st.text(max_size=20), st.integers(0, 3))
@@ -70,11 +126,11 @@ def test_texts_of_others_are_read_as_they_stand(text, expected):
     ],
 )
 def test_an_ownership_stands_at_the_name_that_external_dns_gives_it(name, type_, at):
-    assert name_of_ownership(name, type_) == at
+    assert Naming().name_of_ownership(name, type_) == at
 
 
 def test_a_text_without_a_type_is_about_any_type_but_aaaa():
-    assert list(names_owned("foo.test")) == [("foo.test", "A"), ("foo.test", "CNAME")]
+    assert list(Naming().names_owned("foo.test")) == [("foo.test", "A", False), ("foo.test", "CNAME", False)]
 
 
 @pytest.mark.parametrize("text", ["", "a,b", 'a"b', "a b", "a\nb", "x" * 201])

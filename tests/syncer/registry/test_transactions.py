@@ -11,22 +11,25 @@ from dnsserver.skydns.store import Entry
 from syncer.endpoint import Endpoint, ObjectRef, target_order
 from syncer.plan import plan
 from syncer.registry.inventory import take_inventory
+from syncer.registry.ownership import Convention
 from syncer.registry.transactions import transactions
 
 PREFIX = prefix_of("/skydns")
 ME = "default"
+CONVENTION = Convention()
 
 
 class Etcd:
     """Keys with revisions; a transaction is checked as the real one does."""
 
-    def __init__(self, values=()):
+    def __init__(self, values=(), convention=CONVENTION, owner_id=ME):
+        self.convention, self.owner_id = convention, owner_id
         self.revision = 1
         self.keys = {key: (value, 1) for key, value in dict(values).items()}
         self.leases = {}
 
     def copy(self):
-        other = Etcd()
+        other = Etcd((), self.convention, self.owner_id)
         other.keys, other.revision = dict(self.keys), self.revision
         return other
 
@@ -38,7 +41,7 @@ class Etcd:
             Entry(key, value, revision, self.leases.get(key, 0))
             for key, (value, revision) in sorted(self.keys.items())
         ]
-        return take_inventory(entries, PREFIX, ME)
+        return take_inventory(entries, PREFIX, self.owner_id, self.convention)
 
     def commit(self, txn, limit):
         assert len(txn.puts) + len(txn.deletes) <= limit
@@ -55,7 +58,7 @@ class Etcd:
 
     def planned(self, desired):
         inventory = self.inventory()
-        return plan(desired, inventory.current, ME), inventory
+        return plan(desired, inventory.current, self.owner_id), inventory
 
     def sync(self, desired, limit=127, stop_after=None):
         planned, inventory = self.planned(desired)
@@ -65,7 +68,7 @@ class Etcd:
         return len(txns)
 
     def ours(self):
-        return {(r.name, r.type): r for r in self.inventory().current if r.owner_id == ME}
+        return {(r.name, r.type): r for r in self.inventory().current if r.owner_id == self.owner_id}
 
 
 def ownership(owner=ME, resource="ingress/default/cheese"):
