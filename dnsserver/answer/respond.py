@@ -65,6 +65,9 @@ _ORDINARY: Final = frozenset(
 )
 """Type and class, in wire form, for which a node that has none of it answers NODATA."""
 
+_NXDOMAIN: Final = const.NXDOMAIN << 8
+"""A key of Zone.negative, with the length of the name."""
+
 _OPT_OCTETS: Final = 11
 """Of an OPT record without options."""
 
@@ -179,7 +182,7 @@ class Responder:
             if node:
                 found = find_answer(name + asked)
                 if found is None and node.complete:
-                    return node.zone.negative.get((const.NOERROR, octets))
+                    return node.zone.negative.get(octets)
                 return found
             while at < octets:
                 if not 0 < (step := name[at]) < 64:
@@ -195,12 +198,12 @@ class Responder:
                 # Labels `*` and `any` ask for a search. An `in` of octets would cost three times as much.
                 if zone.skydns_lookup and (0x2A in name or name.find(b"\3any") >= 0):
                     return None
-                wildcard = find_node(b"\1*" + above)
+                wildcard = find_node(b"\1*" + above) if zone.wildcards else None
                 if wildcard is None:
-                    return zone.negative.get((const.NXDOMAIN, octets))
+                    return zone.negative.get(_NXDOMAIN | octets)
                 found = find_answer(b"\1*" + above + asked)
                 if found is None and wildcard.complete:
-                    return zone.negative.get((const.NOERROR, octets))
+                    return zone.negative.get(octets)
                 return found
             return None
 
@@ -318,7 +321,7 @@ class Responder:
             return
         if not answer.answer and answer.authoritative:
             octets = len(question.name)
-            zone.negative[answer.rcode, octets] = render.compiled(
+            zone.negative[answer.rcode << 8 | octets] = render.compiled(
                 answer._replace(source=None), zone.apex, octets, self._slot(answer)
             )
         source = answer.source or question.name

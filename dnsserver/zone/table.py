@@ -247,6 +247,7 @@ class ZoneTable:
         node = self.nodes.get(name)
         if node is None:
             node = self.nodes[name] = Node(zone)
+            zone.wildcards += name.startswith(b"\1*")
             above = parent(name)
             over = self._node(above, zone)
             if above != zone.apex:
@@ -258,6 +259,7 @@ class ZoneTable:
         zone = node.zone
         while not node.records and not node.children and name not in zone.static and name != zone.apex:
             del self.nodes[name]
+            zone.wildcards -= name.startswith(b"\1*")
             gone, name = name, parent(name)
             node = self.nodes[name]
             if node.children:

@@ -104,8 +104,11 @@ class Zone:
             name for name, rrsets in static.items() if const.NS in rrsets and name != apex
         )
         """Names where a delegation begins."""
-        self.negative: dict[tuple[int, int], Any] = {}
-        """What the layer above compiled of the SOA for negative answers; emptied when the SOA changes."""
+        self.wildcards = 0
+        """How many names in the zone have `*` for their first label."""
+        self.negative: dict[int, Any] = {}
+        """Rcode × 256 + octets of the question's name → what the layer above compiled of the SOA for denials;
+        emptied when the SOA changes."""
         self.history: History | None = None
         """Told of every change of a synced zone; None where nobody asks."""
         self._rrsets_of = rrsets_of
