@@ -101,11 +101,14 @@ def take_inventory(
         elif held.record.text and not is_ownership(held.record.text):
             inventory.add_foreign(name, "TXT", held.record.text, "")
     texts: dict[tuple[str, RecordType], list[tuple[Held, Ownership]]] = defaultdict(list)
+    certain: set[tuple[str, RecordType]] = set(hosts)
     for name, held, ownership in notes if convention.has_texts else ():
         for owned in _meant(list(convention.naming.names_owned(name)), held, hosts):
             texts[owned.name, owned.type].append((held, ownership))
-    for name_and_type in hosts.keys() | texts.keys():
-        _assign(inventory, name_and_type, hosts.get(name_and_type, []), texts.get(name_and_type, []))
+            if owned.is_certain:
+                certain.add((owned.name, owned.type))
+    for at in hosts.keys() | texts.keys():
+        _assign(inventory, at, hosts.get(at, []), texts.get(at, []), at in certain)
     return inventory
 
 
@@ -113,8 +116,7 @@ def _meant(candidates: list[Owned], held: Held, hosts: Container[tuple[str, Reco
     """Return which of the names that an ownership text may be about it is about."""
     with_records = [owned for owned in candidates if (owned.name, owned.type) in hosts]
     if not candidates[0].is_certain:
-        # Without records it may stand where another prefix or suffix had put it; it stays.
-        return with_records
+        return with_records or candidates
     # The star and what stands for it share a name; the label tells whose a text of ours is.
     labelled = [owned for owned in candidates if _has_our_label(held, owned.name, owned.type, "")]
     return (labelled or with_records or candidates)[:1]
@@ -150,6 +152,7 @@ def _assign(
     name_and_type: tuple[str, RecordType],
     hosts: list[Held],
     texts: list[tuple[Held, Ownership]],
+    is_certain: bool,
 ) -> None:
     name, type_ = name_and_type
     me, mine = inventory.owner_id, inventory.owner_ids
@@ -173,6 +176,9 @@ def _assign(
     holding.texts = [held for held, ownership in texts if ownership.owner_id in mine]
     if holding.hosts or holding.texts:
         inventory.holdings[name_and_type] = holding
+    # A text without a type or a record may stand where another prefix or suffix had put it. It stays until
+    # its name gets a record.
+    if holding.hosts or (holding.texts and is_certain):
         inventory.current.append(_current(name, type_, holding, inventory))
 
 
