@@ -6,11 +6,9 @@ import os
 import signal
 import socket
 import sys
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, suppress
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from dnsserver.ops import http
 from dnsserver.ops import log as logs
@@ -20,15 +18,12 @@ from syncer.config import Config, load
 from syncer.controller import Controller, Settings
 from syncer.flags import ConfigError
 from syncer.health import Health
-from syncer.kube.client import ApiResource, ClientError, connect
-from syncer.kube.informer import Informer
-from syncer.kube.manifests import ManifestCache, Manifests
-from syncer.kube.reflector import Reflector
+from syncer.kube.client import ClientError, connect
 from syncer.leader import CALL_TIMEOUT, Election, leader_key
 from syncer.metrics import collect, collect_leadership
-from syncer.observation import World, observe, unseen
+from syncer.observation import Observation, observe, unseen
 from syncer.registry.registry import Registry
-from syncer.source.objects import read_ingress, read_node, read_service
+from syncer.worlds import Worlds
 
 ONCE_TIMEOUT: Final = 60.0
 """Seconds that --once waits for all objects to be seen."""
@@ -85,24 +80,33 @@ class _Program:
         settings = Settings(
             policy=config.policy,
             domain_filter=config.domain_filter,
+            managed_types=config.shape.managed_types,
             interval=config.interval,
             dry_run=config.dry_run,
             deletion_grace=config.deletion_grace,
             max_delete_share=config.max_delete_share,
         )
-        self._worlds: list[World] = []
-        self._watches: list[Callable[[], Awaitable[None]]] = []
-        self._reflectors: list[Reflector] = []
-        self._seen_until = 0.0
         self._election = self._new_election() if config.leader_elect else None
         self._controller = Controller(
-            lambda: observe(self._worlds, config.options),
+            self._observe,
             registry,
             settings,
-            clock=self._seen_time,
+            clock=lambda: self._worlds.seen_time(),
             leadership=self._election,
         )
-        self._health = Health(self._controller, config.interval, self._election, lambda: unseen(self._worlds))
+        self._worlds = Worlds(config, self._controller.notify)
+        self._health = Health(self._controller, config.interval, self._election, self._unseen)
+
+    def _observe(self) -> Observation:
+        return observe(self._worlds.all, self._config.options, self._config.shape)
+
+    def _has_seen_all(self) -> bool:
+        # Looking at the objects says which others they depend on.
+        self._observe()
+        return not self._unseen()
+
+    def _unseen(self) -> list[str]:
+        return unseen(self._worlds.all)
 
     async def run(self) -> int:
         """Run until done or cancelled; return the exit status.
@@ -114,14 +118,14 @@ class _Program:
         async with AsyncExitStack() as stack:
             stack.callback(self._close)
             if self._config.manifests is not None:
-                await self._open_manifests(self._config.manifests)
+                await self._worlds.open_manifests(self._config.manifests)
             if self._config.sources != {"manifests"}:
                 await self._open_api(stack)
             if not self._config.once:
                 await self._listen(stack)
             async with asyncio.TaskGroup() as tasks:
                 started = {name: tasks.create_task(_supervise(run)) for name, run in self._tasks()}
-                self._health.tasks, self._health.reflectors = started, self._reflectors
+                self._health.tasks, self._health.reflectors = started, self._worlds.reflectors
                 if not self._config.once:
                     await _supervise(self._controller.run)
                 status = await self._run_once()
@@ -130,8 +134,9 @@ class _Program:
             return status
 
     def _tasks(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
-        for number, watch in enumerate(self._watches, 1):
-            yield f"watch {number} of {len(self._watches)}", watch
+        watches = self._worlds.watches
+        for number, watch in enumerate(watches, 1):
+            yield f"watch {number} of {len(watches)}", watch
         if self._election is not None:
             yield "the election", self._election.run
 
@@ -150,26 +155,8 @@ class _Program:
         if self._election is not None:
             self._election.close()
 
-    async def _open_manifests(self, directory: Path) -> None:
-        reads = {
-            ("networking.k8s.io/v1", "Ingress"): read_ingress,
-            ("v1", "Service"): read_service,
-            ("v1", "Node"): read_node,
-        }
-        manifests = Manifests(directory, reads, self._controller.notify)
-        self._worlds.append(
-            World(
-                ingresses=ManifestCache(manifests, "Ingress"),
-                services=ManifestCache(manifests, "Service"),
-                nodes=ManifestCache(manifests, "Node"),
-                faults=lambda: manifests.rejections,
-            )
-        )
-        await manifests.look()
-        self._watches.append(manifests.run)
-
     async def _open_api(self, stack: AsyncExitStack) -> None:
-        config, notify = self._config, self._controller.notify
+        config = self._config
         try:
             client = await connect(
                 kubeconfig=config.kubeconfig,
@@ -180,28 +167,7 @@ class _Program:
         except ClientError as error:
             raise Fatal(str(error)) from None
         stack.push_async_callback(client.close)
-        ingresses = services = nodes = None
-        if "ingress" in config.sources:
-            ingresses = Informer(read_ingress, notify)
-            self._reflect(client.ingresses(config.options.namespace), ingresses)
-        if "service" in config.sources:
-            services = Informer(read_service, notify)
-            self._reflect(client.services(config.options.namespace), services)
-            if not config.options.service_types or "NodePort" in config.options.service_types:
-                nodes = Informer(read_node, notify)
-                self._reflect(client.nodes(), nodes)
-        self._worlds.append(World(ingresses=ingresses, services=services, nodes=nodes))
-
-    def _reflect(self, api: ApiResource, informer: Informer[Any]) -> None:
-        reflector = Reflector(api, informer)
-        self._reflectors.append(reflector)
-        self._watches.append(reflector.run)
-
-    def _seen_time(self) -> float:
-        """Return seconds of a clock that stands still while any kind of object cannot be watched."""
-        outage = sum(reflector.outage for reflector in self._reflectors)
-        self._seen_until = max(self._seen_until, time.monotonic() - outage)
-        return self._seen_until
+        self._worlds.open_api(client)
 
     async def _listen(self, stack: AsyncExitStack) -> None:
         metrics = Metrics("syncer")
@@ -230,7 +196,7 @@ class _Program:
         """Reconcile with what can be seen; return 0 if that was everything and it was written."""
         # A directory was looked at already: what could not be read then is not worth waiting for.
         if self._config.sources != {"manifests"}:
-            await self._wait_until(lambda: not unseen(self._worlds), ONCE_TIMEOUT)
+            await self._wait_until(self._has_seen_all, ONCE_TIMEOUT)
         if (election := self._election) is not None:
             await self._wait_until(lambda: election.fence is not None, ONCE_LEADER_TIMEOUT)
         try:
@@ -243,7 +209,7 @@ class _Program:
         except (Conflict, StoreUnavailable, Compacted) as error:
             log.error("not everything was written: %s", error)
             return 1
-        if missing := unseen(self._worlds):
+        if missing := self._unseen():
             log.error("not every %s was seen; nothing was deleted for want of it", " and ".join(missing))
         return 1 if missing else 0
 

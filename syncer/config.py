@@ -13,20 +13,36 @@ from dnsserver.ops import log
 from dnsserver.skydns.key import Key, prefix_of
 from dnsserver.skydns.store import EtcdAddress, endpoint_fault
 from syncer.duration import parse_duration
-from syncer.flags import LEVELS, ConfigError, new_parser, take_environment, unknown_flag
+from syncer.flags import LEVELS, ConfigError, new_parser, take_environment, unknown_flag, without_effect
 from syncer.plan import Policy
 from syncer.registry.ownership import Convention, Naming, is_affix, is_owner_id
-from syncer.source.annotations import PREFIXES
-from syncer.source.filters import DomainFilter, Options
-from syncer.source.service import TYPES
+from syncer.source.filters import NameFilter, Options
+from syncer.source.shaping import Shape
+from syncer.source.template import NameTemplate
+from syncer.source_flags import (
+    SOURCES,
+    crd_of,
+    manifest_sources_of,
+    name_filter_of,
+    options_of,
+    shape_of,
+    template_of,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     sources: frozenset[str]
     manifests: Path | None
+    manifest_sources: frozenset[str]
+    """What of the objects in the manifests is published."""
     options: Options
-    domain_filter: DomainFilter
+    names: NameTemplate | None
+    """--fqdn-template."""
+    shape: Shape
+    domain_filter: NameFilter
+    crd: tuple[str, str, str]
+    """Group, version and kind of DNSEndpoints."""
     kubeconfig: str
     """Path; empty: the environment's, or the Pod's service account."""
     server: str
@@ -70,29 +86,22 @@ def load(argv: Sequence[str], environment: Mapping[str, str]) -> Config:
     if unknown:
         raise ConfigError(unknown_flag(parser, unknown[0]))
     _check(arguments)
-    return _config(arguments, environment, tuple(warnings))
+    return _config(arguments, environment, (*warnings, *without_effect(arguments)))
 
 
 def _check(arguments: argparse.Namespace) -> None:
     sources = set(arguments.source or ())
-    prefix = arguments.annotation_prefix
-    unknown_types = sorted(set(arguments.service_type_filter or ()) - TYPES)
     faults = (
-        (not sources, "no --source; expected --source=service, ingress or manifests"),
+        (not sources, f"no --source; expected one of {', '.join(SOURCES)}"),
         ("manifests" in sources and not arguments.manifests, "--source=manifests needs --manifests=DIR"),
         (arguments.manifests and "manifests" not in sources, "--manifests needs --source=manifests"),
         (
             "manifests" in sources and arguments.manifests and not Path(arguments.manifests).is_dir(),
             f"--manifests={arguments.manifests}: no such directory",
         ),
-        (prefix is not None and not (prefix or "").endswith("/"), "--annotation-prefix must end in /"),
         (
             arguments.server and not arguments.server.startswith(("http://", "https://")),
             f"--server={arguments.server}: expected http://HOST:PORT or https://HOST:PORT",
-        ),
-        (
-            unknown_types,
-            f"--service-type-filter: {', '.join(unknown_types)} is none of {', '.join(sorted(TYPES))}",
         ),
         (
             arguments.provider != "coredns",
@@ -158,17 +167,12 @@ def _config(
     return Config(
         sources=frozenset(arguments.source),
         manifests=Path(arguments.manifests) if arguments.manifests else None,
-        options=Options(
-            annotation_prefixes=(arguments.annotation_prefix,) if arguments.annotation_prefix else PREFIXES,
-            namespace=arguments.namespace,
-            ingress_classes=frozenset(arguments.ingress_class or ()),
-            ignore_hostname_annotation=arguments.ignore_hostname_annotation,
-            ignore_ingress_rules_spec=arguments.ignore_ingress_rules_spec,
-            ignore_ingress_tls_spec=arguments.ignore_ingress_tls_spec,
-            service_types=frozenset(arguments.service_type_filter or ()),
-            publish_internal_services=arguments.publish_internal_services,
-        ),
-        domain_filter=DomainFilter.of(arguments.domain_filter or (), arguments.exclude_domains or ()),
+        manifest_sources=manifest_sources_of(arguments),
+        options=options_of(arguments),
+        names=template_of(arguments),
+        shape=shape_of(arguments),
+        domain_filter=name_filter_of(arguments),
+        crd=crd_of(arguments),
         kubeconfig=arguments.kubeconfig,
         server=arguments.server,
         in_cluster="KUBERNETES_SERVICE_HOST" in environment,

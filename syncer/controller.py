@@ -20,7 +20,8 @@ from syncer.observation import Observation
 from syncer.plan import Change, Plan, Policy, diff, plan
 from syncer.registry.registry import Registry
 from syncer.safety import Claim, Grace, Limited, limit_deletions, names_kept
-from syncer.source.filters import DomainFilter
+from syncer.source.filters import DomainFilter, NameFilter
+from syncer.source.shaping import MANAGED
 
 QUIET: Final = 0.02
 """Seconds without an event after which a reconcile starts."""
@@ -41,7 +42,9 @@ log = logging.getLogger("syncer")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     policy: Policy = "sync"
-    domain_filter: DomainFilter = field(default_factory=DomainFilter)
+    domain_filter: NameFilter = field(default_factory=DomainFilter)
+    managed_types: frozenset[str] = MANAGED
+    """Types of our records that are changed at all."""
     interval: float = 60.0
     """Seconds between two reconciles that no event asked for."""
     dry_run: bool = False
@@ -216,7 +219,8 @@ class Controller:
         fence: Fence | None,
     ) -> Outcome:
         inventory, me = self._registry.read(), self._registry.owner_id
-        current = [r for r in inventory.current if self._settings.domain_filter.holds(r.name)]
+        managed, holds = self._settings.managed_types, self._settings.domain_filter.holds
+        current = [r for r in inventory.current if holds(r.name) and (r.type in managed or r.owner_id != me)]
         kept = names_kept(in_grace, current, me)
         asked = plan(
             desired,

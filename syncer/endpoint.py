@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
-RecordType = Literal["A", "AAAA", "CNAME"]
+RecordType = Literal["A", "AAAA", "CNAME", "MX", "PTR", "SRV", "TXT"]
 
 MAX_NAME: Final = 238
 """Characters of a published name: 255 octets in wire form (RFC 1035 §2.3.4) - 2 for its own form - 6 for the
@@ -22,8 +22,8 @@ MAX_TTL: Final = 2**31 - 1
 """Seconds (RFC 2181 §8)."""
 
 Reason = Literal[
-    "annotation", "api-version", "conflict", "duplicate", "foreign", "hostname", "shape", "target", "ttl",
-    "unsupported",
+    "annotation", "api-version", "conflict", "duplicate", "foreign", "hostname", "shape", "target",
+    "template", "ttl", "unsupported",
 ]  # fmt: skip
 """Why something was not published; a closed set, because it labels a metric."""
 
@@ -69,12 +69,15 @@ class Endpoint:
     name: str
     type: RecordType
     targets: tuple[str, ...]
-    """Sorted, without duplicates, at least one; a CNAME has exactly one."""
+    """Sorted, without duplicates, at least one; a CNAME has exactly one. Of SRV `priority weight port host`,
+    of MX `preference host`, of TXT the text."""
     ttl: int = 0
     """Seconds; 0 takes the zone's."""
     group: str = ""
     """SkyDNS's group, from the annotation coredns-group."""
     resource: ObjectRef
+    wants_ptr: bool = False
+    """A reverse record is asked for, by the annotation record-type."""
 
 
 def host_name(text: str) -> str:

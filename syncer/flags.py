@@ -3,14 +3,13 @@
 import argparse
 import difflib
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Never, cast
+from typing import Final, cast
 
 from dnsserver.ops import log
-from syncer.duration import parse_duration
-from syncer.source.annotations import PREFIXES
-from syncer.source.service import TYPES
+from syncer.arguments import ConfigError, Parser, Repeated, duration, positive_duration, share, switch
+from syncer.source_flags import add_source_flags
 
-SOURCES: Final = ("service", "ingress", "manifests")
+__all__ = ["LEVELS", "ConfigError", "new_parser", "take_environment", "unknown_flag", "without_effect"]
 
 LEVELS: Final[Mapping[str, log.Level]] = {
     "trace": "debug",
@@ -25,40 +24,16 @@ LEVELS: Final[Mapping[str, log.Level]] = {
 """ExternalDNS's levels, and ours."""
 
 
-class ConfigError(Exception):
-    """Arguments that cannot be used. The text says which; exit status 2."""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> Never:
-        raise ConfigError(message)
-
-
-class _Repeated(argparse.Action):
-    """Collects values; the first one given replaces those of the environment."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,
-        option_string: str | None = None,
-    ) -> None:
-        known = getattr(namespace, self.dest)
-        setattr(namespace, self.dest, [*(() if known is self.default else known), values])
-
-
 def new_parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="syncer",
-        description="Write the DNS records of Kubernetes Ingresses and Services into etcd.",
+        description="Write the DNS records that Kubernetes objects ask for into etcd.",
         epilog="Every flag is EXTERNAL_DNS_<FLAG> in the environment too, in capitals and with _ for -.",
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=36, width=110),
         allow_abbrev=False,
         argument_default=None,
     )
-    _add_sources(parser.add_argument_group("where names come from"))
-    _add_filters(parser.add_argument_group("which objects and names count"))
+    add_source_flags(parser)
     _add_kubernetes(parser.add_argument_group("Kubernetes"))
     _add_etcd(
         parser.add_argument_group(
@@ -70,52 +45,8 @@ def new_parser() -> argparse.ArgumentParser:
     )
     _add_safety(parser.add_argument_group("what keeps records from being lost"))
     _add_running(parser.add_argument_group("running"))
+    _add_without_effect(parser)
     return parser
-
-
-def _repeated(group: argparse._ArgumentGroup, flag: str, metavar: str, help_: str, **more: Any) -> None:
-    group.add_argument(flag, action=_Repeated, metavar=metavar, help=f"{help_}; may be repeated", **more)
-
-
-def _switch(group: argparse._ArgumentGroup, flag: str, help_: str, *, default: bool = False) -> None:
-    """Add `--flag`, `--flag=true`, `--flag=false` and `--no-flag`."""
-    name = flag.removeprefix("--").replace("-", "_")
-    group.add_argument(
-        flag, nargs="?", const=True, default=default, type=_boolean, metavar="BOOL", dest=name, help=help_
-    )
-    group.add_argument(
-        f"--no-{flag[2:]}", action="store_const", const=False, dest=name, help=argparse.SUPPRESS
-    )
-
-
-def _add_sources(group: argparse._ArgumentGroup) -> None:
-    _repeated(group, "--source", "SOURCE", f"{', '.join(SOURCES)}", choices=SOURCES)
-    group.add_argument(
-        "--manifests",
-        metavar="DIR",
-        help="the directory of --source=manifests: Ingresses, Services and Nodes",
-    )
-    group.add_argument(
-        "--annotation-prefix",
-        metavar="PREFIX",
-        help=f"read this prefix only (default: {' and '.join(PREFIXES)})",
-    )
-    _switch(group, "--publish-internal-services", "publish the cluster address of ClusterIP Services too")
-    _switch(group, "--ignore-hostname-annotation", "take no names from annotations")
-    _switch(group, "--ignore-ingress-rules-spec", "take no names from the rules of Ingresses")
-    _switch(group, "--ignore-ingress-tls-spec", "take no names from the tls blocks of Ingresses")
-
-
-def _add_filters(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--namespace", metavar="NAME", default="", help="objects of this namespace (default: all)"
-    )
-    _repeated(group, "--ingress-class", "CLASS", "Ingresses of this class")
-    _repeated(group, "--service-type-filter", "TYPE", f"Services of this type: {', '.join(sorted(TYPES))}")
-    _repeated(
-        group, "--domain-filter", "DOMAIN", "names in this domain; .DOMAIN leaves out the domain itself"
-    )
-    _repeated(group, "--exclude-domains", "DOMAIN", "no names in this domain")
 
 
 def _add_kubernetes(group: argparse._ArgumentGroup) -> None:
@@ -130,7 +61,7 @@ def _add_kubernetes(group: argparse._ArgumentGroup) -> None:
         "--kube-api-request-timeout",
         metavar="DURATION",
         default="30s",
-        type=_positive_duration,
+        type=positive_duration,
         help="for a call that is not a watch (default: 30s)",
     )
 
@@ -177,9 +108,9 @@ def _add_ownership(group: argparse._ArgumentGroup) -> None:
         type=str.lower,
         help="stands for * in an ownership's name",
     )
-    _switch(group, "--txt-encrypt-enabled", "refused: ownerships are not encrypted")
+    switch(group, "--txt-encrypt-enabled", "refused: ownerships are not encrypted")
     group.add_argument("--txt-encrypt-aes-key", metavar="KEY", default="", help=argparse.SUPPRESS)
-    _switch(
+    switch(
         group, "--coredns-strictly-owned", "name the owner in every key, and ignore the keys of all others"
     )
     group.add_argument(
@@ -195,20 +126,20 @@ def _add_safety(group: argparse._ArgumentGroup) -> None:
         "--deletion-grace",
         metavar="DURATION",
         default="5m",
-        type=_duration,
+        type=duration,
         help="how long records stay whose object still asks for them and has no address (default: 5m)",
     )
     group.add_argument(
         "--max-delete-share",
         metavar="SHARE",
         default="0.3",
-        type=_share,
+        type=share,
         help="delete no larger share of all names at once, beyond 10 names; 1 allows all (default: 0.3)",
     )
 
 
 def _add_running(group: argparse._ArgumentGroup) -> None:
-    _switch(
+    switch(
         group,
         "--leader-elect",
         "of several syncers with one owner id and prefix, one writes (default: true)",
@@ -218,12 +149,11 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
         "--interval",
         metavar="DURATION",
         default="1m",
-        type=_positive_duration,
+        type=positive_duration,
         help="between two full resyncs; changes do not wait for it (default: 1m)",
     )
-    _switch(group, "--events", "accepted: changes are always watched for")
-    _switch(group, "--once", "reconcile once and exit")
-    _switch(group, "--dry-run", "print what would change, and change nothing")
+    switch(group, "--once", "reconcile once and exit")
+    switch(group, "--dry-run", "print what would change, and change nothing")
     group.add_argument("--metrics-address", metavar="HOST:PORT", default=":7979", help="default: :7979")
     group.add_argument(
         "--log-level", choices=sorted(LEVELS), default="info", help="default: info", metavar="LEVEL"
@@ -233,35 +163,46 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _boolean(text: str) -> bool:
-    known = {"true": True, "1": True, "t": True, "false": False, "0": False, "f": False}
-    if text.lower() not in known:
-        raise argparse.ArgumentTypeError(f"expected true or false, got {text!r}")
-    return known[text.lower()]
+_WITHOUT_EFFECT: Final[Mapping[str, str]] = {
+    "--events": "changes are always watched for",
+    "--listen-endpoint-events": "changes are always watched for",
+    "--min-event-sync-interval": "changes are written within a second, those of one moment together",
+    "--txt-cache-interval": "etcd is read again when it has changed",
+    "--provider-cache-time": "etcd is read again when it has changed",
+    "--coredns-cache-time": "etcd is read again when it has changed",
+    "--kube-api-qps": "a list and a watch for each kind of object are all that is asked for",
+    "--kube-api-burst": "a list and a watch for each kind of object are all that is asked for",
+    "--kube-api-cache-sync-timeout": "a kind of object that is not there yet is waited for",
+}
+"""Flags that are taken and change nothing, and why."""
+
+REFUSED: Final[Mapping[str, str]] = {
+    "--compatibility": "annotations of other controllers are not read; write hostname annotations",
+    "--connector-source-server": "use --source=manifests for records that no cluster has",
+    "--prefer-alias": "SkyDNS has no alias records",
+    "--nat64-networks": "not supported; annotate the target",
+    "--fqdn-target-template": "not supported; use --fqdn-template, or a DNSEndpoint",
+    "--target-template": "not supported; use a DNSEndpoint",
+    "--unstructured-resource": "not supported; use a DNSEndpoint",
+    "--gateway-listener-sets": "ListenerSets are not read",
+    "--pod-source-domain": "Pods are published through headless Services only",
+    "--ignore-non-host-network-pods": "Pods are published through headless Services only",
+    "--openshift-router-name": "there is no source for OpenShift routes",
+    "--resolve-service-load-balancer-hostname": "a host name is published as CNAME",
+}
+"""Flags of ExternalDNS that would change what is published, and what to do instead."""
 
 
-def _duration(text: str) -> float:
-    return 0.0 if text in ("0", "0s") else _positive_duration(text)
+def _add_without_effect(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("accepted, without effect", ", ".join(sorted(_WITHOUT_EFFECT)))
+    for flag in sorted(_WITHOUT_EFFECT):
+        group.add_argument(flag, nargs="?", const="", help=argparse.SUPPRESS)
 
 
-def _share(text: str) -> float:
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no share; expected 0 to 1, as 0.3")
-    return share
-
-
-def _positive_duration(text: str) -> float:
-    try:
-        seconds = parse_duration(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    if not 0 < seconds < 10**9:
-        raise argparse.ArgumentTypeError(f"{text!r} is no positive duration")
-    return seconds
+def without_effect(arguments: argparse.Namespace) -> list[str]:
+    """Return a line for each flag that was given and changes nothing."""
+    given = (flag for flag in _WITHOUT_EFFECT if getattr(arguments, flag[2:].replace("-", "_")) is not None)
+    return [f"{flag} has no effect: {_WITHOUT_EFFECT[flag]}" for flag in given]
 
 
 def _actions(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
@@ -280,7 +221,7 @@ def take_environment(parser: argparse.ArgumentParser, environment: Mapping[str, 
             # Kubernetes itself sets EXTERNAL_DNS_SERVICE_HOST and the like where a Service has that name.
             if variable.startswith("EXTERNAL_DNS_") and not ("_SERVICE_" in variable or "_PORT" in variable):
                 warnings.append(f"{variable} is set, and syncer has no such flag")
-        elif isinstance(action, _Repeated):
+        elif isinstance(action, Repeated):
             action.default = [line for line in value.split("\n") if line]
         elif value:
             action.default = value if action.type is None else _converted(variable, action, value)
@@ -307,6 +248,8 @@ def unknown_flag(parser: argparse.ArgumentParser, argument: str) -> str:
     flag = argument.partition("=")[0]
     if not flag.startswith("-"):
         return f"unexpected argument {argument!r}; see --help"
+    if flag in REFUSED:
+        return f"{flag}: {REFUSED[flag]}"
     near = difflib.get_close_matches(flag, _actions(parser), 1)
     hint = f"; did you mean {near[0]}?" if near else "; see --help for those that it has"
     return f"syncer has no flag {flag}{hint}"

@@ -20,7 +20,7 @@ class Current:
     """What etcd holds for one name and type, of one owner."""
 
     name: str
-    type: RecordType | Literal["TXT"]
+    type: RecordType
     targets: tuple[str, ...] = ()
     """Sorted; none where only the ownership is left."""
     ttl: int = 0
@@ -96,8 +96,8 @@ class _Name:
         self.rejections: list[Rejection] = []
 
     def plan(self, name: str, candidates: Sequence[Endpoint], held: Sequence[Current]) -> None:
-        ours = {r.type: r for r in held if r.owner_id == self._owner_id and r.type != "TXT"}
-        foreign = [r for r in held if r.owner_id != self._owner_id or r.type == "TXT"]
+        ours = {r.type: r for r in held if r.owner_id == self._owner_id}
+        foreign = [r for r in held if r.owner_id != self._owner_id]
         chosen = self._choose(candidates, ours)
         changes: list[Change] = []
         for type_ in sorted(ours.keys() | chosen.keys()):
@@ -115,7 +115,7 @@ class _Name:
         if len(by_type) > 1:
             for endpoint in by_type.pop("CNAME", ()):
                 # RFC 1034 §3.6.2: no other data beside a CNAME.
-                self._reject(endpoint, "the name has addresses too")
+                self._reject(endpoint, "the name has other data too")
         chosen: dict[RecordType, Endpoint] = {}
         for type_, group in by_type.items():
             sticky = ours[type_].resource if type_ in ours else ""
@@ -141,8 +141,7 @@ class _Name:
     def _is_free(self, change: Change, foreign: Sequence[Current]) -> bool:
         if change.after is None or (change.before is not None and change.before.targets):
             return True
-        # A foreign TXT record and an address may share a name, a CNAME shares it with nothing.
-        blocking = [r for r in foreign if r.targets and (r.type != "TXT" or change.type == "CNAME")]
+        blocking = [r for r in foreign if r.targets and not _can_share(r.type, change.type)]
         if blocking:
             owner = f"owner {blocking[0].owner_id!r}" if blocking[0].owner_id else "nobody that is known"
             self.rejections.append(
@@ -175,6 +174,14 @@ class _Name:
         self.rejections.append(
             Rejection(str(endpoint.resource), "conflict", f"{shown} is not written: {why}")
         )
+
+
+def _can_share(foreign: RecordType, type_: RecordType) -> bool:
+    """Say whether a name may hold a stranger's records beside ours: never those that answer for the same."""
+    addresses = ("A", "AAAA", "CNAME")
+    if "CNAME" in (foreign, type_) or (foreign in addresses and type_ in addresses):
+        return False
+    return foreign != type_
 
 
 def _matches(before: Current, after: Endpoint) -> bool:

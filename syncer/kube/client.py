@@ -6,7 +6,7 @@ whole list for one odd object, and its watch and informer repeat failed requests
 
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -215,6 +215,35 @@ class Client:
 
         return self._resource("nodes", CoreV1Api(self._api_client).list_node_without_preload_content)
 
+    def namespaces(self) -> ApiResource:
+        from kubernetes.aio.client import CoreV1Api
+
+        call = CoreV1Api(self._api_client).list_namespace_without_preload_content
+        return self._resource("namespaces", call)
+
+    def pods(self, namespace: str) -> ApiResource:
+        from kubernetes.aio.client import CoreV1Api
+
+        api = CoreV1Api(self._api_client)
+        everywhere = api.list_pod_for_all_namespaces_without_preload_content
+        here = api.list_namespaced_pod_without_preload_content
+        return self._resource("pods", _in_namespace(everywhere, here, namespace))
+
+    def slices(self, namespace: str) -> ApiResource:
+        return self.extension(namespace, "discovery.k8s.io", "endpointslices", ("v1", "v1beta1"))
+
+    def extension(self, namespace: str, group: str, plural: str, versions: Sequence[str]) -> ApiResource:
+        """Return a kind of object of which servers have different versions, the newest first."""
+        from kubernetes.aio.client import CustomObjectsApi
+
+        api = CustomObjectsApi(self._api_client)
+        everywhere = api.list_custom_object_for_all_namespaces_without_preload_content
+        here = api.list_namespaced_custom_object_without_preload_content
+        call = _in_namespace(everywhere, here, namespace)
+        parameter = "plural" if namespace else "resource_plural"
+        versioned = _Versioned(call, versions, {"group": group, parameter: plural})
+        return self._resource(f"{plural}.{group}", versioned)
+
     def _resource(self, title: str, call: Call) -> ApiResource:
         return ApiResource(title=title, call=call, request_timeout=self._request_timeout)
 
@@ -224,6 +253,22 @@ def _in_namespace(everywhere: Call, here: Call, namespace: str) -> Call:
         return here(namespace=namespace, **parameters) if namespace else everywhere(**parameters)
 
     return call
+
+
+class _Versioned:
+    """Calls the newest version that a server has."""
+
+    def __init__(self, call: Call, versions: Sequence[str], parameters: Mapping[str, str]) -> None:
+        self._call, self._versions, self._parameters = call, tuple(versions), parameters
+
+    async def __call__(self, **parameters: object) -> Any:
+        for version in self._versions:
+            response = await self._call(version=version, **self._parameters, **parameters)
+            if response.status != 404:
+                break
+            if version != self._versions[-1]:
+                response.close()
+        return response
 
 
 async def connect(*, kubeconfig: str, server: str, in_cluster: bool, request_timeout: float) -> Client:

@@ -1,9 +1,10 @@
 """The objects of one kind, projected to what is needed of them, with their readiness."""
 
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 Key = tuple[str, str]
 
@@ -13,12 +14,19 @@ class Informer(Generic[T]):
 
     Attributes:
         has_synced: a whole list was seen; it stays true.
+        is_absent: says whether the server does not have this kind of object.
     """
 
     def __init__(self, project: Callable[[object], T], changed: Callable[[], None]) -> None:
         self._project, self._changed = project, changed
         self._objects: dict[Key, T] = {}
         self.has_synced = False
+        self.is_absent: Callable[[], bool] = lambda: False
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether objects are still to come; a server that does not have the kind has none."""
+        return not self.has_synced and not self.is_absent()
 
     def objects(self) -> Sequence[T]:
         return list(self._objects.values())
@@ -47,6 +55,54 @@ class Informer(Generic[T]):
         """Forget an object that was deleted."""
         if self._objects.pop(_key(item), None) is not None:
             self._changed()
+
+
+class OnDemand(Generic[T]):
+    """An informer that begins when somebody asks whether it is ready: what nobody needs is not watched."""
+
+    def __init__(self, informer: Informer[T], start: Callable[[], None]) -> None:
+        self._informer, self._start, self._is_wanted = informer, start, False
+
+    @property
+    def has_synced(self) -> bool:
+        if not self._is_wanted:
+            self._is_wanted = True
+            self._start()
+        return self._informer.has_synced
+
+    @property
+    def is_awaited(self) -> bool:
+        return self._is_wanted and self._informer.is_awaited
+
+    def objects(self) -> Sequence[T]:
+        return self._informer.objects()
+
+
+class _Part(Protocol[T_co]):
+    @property
+    def has_synced(self) -> bool: ...
+    @property
+    def is_awaited(self) -> bool: ...
+    def objects(self) -> Sequence[T_co]: ...
+
+
+class Union(Generic[T]):
+    """The objects of one kind from several namespaces."""
+
+    def __init__(self, parts: Sequence[_Part[T]]) -> None:
+        self._parts = parts
+
+    @property
+    def has_synced(self) -> bool:
+        # Each is asked, because asking begins the one on demand.
+        return all([part.has_synced for part in self._parts])
+
+    @property
+    def is_awaited(self) -> bool:
+        return any(part.is_awaited for part in self._parts)
+
+    def objects(self) -> Sequence[T]:
+        return [item for part in self._parts for item in part.objects()]
 
 
 def _key(item: object) -> Key:

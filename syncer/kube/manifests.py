@@ -75,6 +75,10 @@ class ManifestCache(Generic[T_co]):
     def has_synced(self) -> bool:
         return self._manifests.has_synced
 
+    @property
+    def is_awaited(self) -> bool:
+        return not self.has_synced
+
     def objects(self) -> Sequence[T_co]:
         found: Sequence[T_co] = self._manifests.by_kind.get(self._kind, ())
         return found

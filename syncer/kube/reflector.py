@@ -83,9 +83,14 @@ class Reflector:
         """What keeps the objects from being watched now; empty while nothing does."""
         return f"{self._api.title} are not watched: {self._failure}" if self._failure else ""
 
+    @property
+    def is_absent(self) -> bool:
+        """Whether the server said last that it does not have this kind of object."""
+        return self._failure == "404"
+
     async def run(self) -> None:
         """Reflect until cancelled."""
-        pause = FIRST_PAUSE
+        pause, self._heard = FIRST_PAUSE, self._clock()
         while True:
             started = self._clock()
             try:
@@ -136,7 +141,8 @@ class Reflector:
         if error.kind != self._failure:
             log.warning("%s; retrying, its last known objects stay", error)
         self._failure = error.kind
-        if self._lost is None:
+        # What a server does not have cannot change unseen.
+        if self._lost is None and not self.is_absent:
             self._lost = self._heard
 
     def _note_success(self) -> None:

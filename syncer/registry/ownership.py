@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from dnsserver.skydns.key import MAX_LABEL
 from syncer.endpoint import RecordType
 
-TYPES: Final[tuple[RecordType, ...]] = ("A", "AAAA", "CNAME")
+TYPES: Final[tuple[RecordType, ...]] = ("A", "AAAA", "CNAME", "MX", "PTR", "SRV", "TXT")
 
 _TEMPLATE: Final = "%{record_type}"
 

@@ -16,6 +16,7 @@ from syncer.endpoint import Endpoint, RecordType
 from syncer.plan import Change, Plan
 from syncer.registry.inventory import Held, Holding, Inventory, is_below, parent_of
 from syncer.registry.ownership import Ownership, label_of, text_of
+from syncer.registry.values import record_of
 
 _EMPTY: Final = Holding()
 
@@ -82,12 +83,8 @@ class _Keys:
             after.name,
             after.type,
             {
-                data: Record(
-                    host=data,
-                    text="" if at else text,
-                    ttl=after.ttl,
-                    targetstrip=1,
-                    group=after.group,
+                data: replace(
+                    record_of(after.type, data, text="" if at else text, ttl=after.ttl, group=after.group),
                     owner=owner,
                 )
                 for data in after.targets

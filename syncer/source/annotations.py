@@ -15,6 +15,13 @@ CONTROLLER: Final = "dns-controller"
 Access = Literal["public", "private", ""]
 T = TypeVar("T")
 
+EndpointsType = Literal["NodeExternalIP", "HostIP", ""]
+
+_ENDPOINTS_TYPES: Final[Mapping[str, EndpointsType]] = {
+    "NodeExternalIP": "NodeExternalIP",
+    "HostIP": "HostIP",
+}
+HOSTNAME_SOURCES: Final = ("annotation-only", "defined-hosts-only")
 _ACCESS: Final[Mapping[str, Access]] = {"public": "public", "private": "private"}
 
 
@@ -31,6 +38,13 @@ class Wishes:
     ttl: int = 0
     """Seconds; 0 is unset."""
     access: Access = ""
+    endpoints_type: EndpointsType = ""
+    hostname_source: str | None = None
+    """Of ingress-hostname-source, lower case; None: not annotated."""
+    gateway_hostname_source: str = ""
+    """Of gateway-hostname-source, one of its two values or empty."""
+    wants_ptr: bool = False
+    """record-type: ptr."""
     group: str = ""
     faults: tuple[Rejection, ...] = ()
 
@@ -41,12 +55,17 @@ def read_wishes(annotations: Mapping[str, str], ref: ObjectRef, prefixes: Sequen
     controller = reader.get("controller")
     if controller is not None and controller != CONTROLLER:
         return Wishes(is_ignored=True)
+    hostname_source = reader.get("ingress-hostname-source")
     return Wishes(
         hostnames=reader.each("hostname", "hostname", host_name) or (),
         internal_hostnames=reader.each("internal-hostname", "hostname", host_name) or (),
         targets=reader.each("target", "target", target) if reader.get("target") else None,
         ttl=reader.ttl(),
         access=_ACCESS.get(reader.get("access") or "", ""),
+        endpoints_type=_ENDPOINTS_TYPES.get(reader.get("endpoints-type") or "", ""),
+        hostname_source=None if hostname_source is None else hostname_source.lower(),
+        gateway_hostname_source=reader.choice("gateway-hostname-source", HOSTNAME_SOURCES),
+        wants_ptr=(reader.get("record-type") or "").strip().lower() == "ptr",
         group=reader.get("coredns-group") or "",
         faults=tuple(reader.faults),
     )
@@ -74,6 +93,13 @@ class _Reader:
             except ValueError as error:
                 self.faults.append(Rejection(self._resource, reason, f"annotation {key}: {error}"))
         return tuple(found)
+
+    def choice(self, key: str, known: Sequence[str]) -> str:
+        text = (self.get(key) or "").lower()
+        if text and text not in known:
+            detail = f"annotation {key}: {text[:40]!r} is ignored; expected {' or '.join(known)}"
+            self.faults.append(Rejection(self._resource, "annotation", detail))
+        return text if text in known else ""
 
     def ttl(self) -> int:
         text = self.get("ttl")

@@ -1,11 +1,13 @@
 """What a source derives from its objects, and the rules that all sources share. Pure."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from syncer.endpoint import Endpoint, ObjectRef, RecordType, Rejection, Target, target, target_order
 from syncer.source.annotations import Wishes
+from syncer.source.filters import Options
+from syncer.source.reader import Object
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +16,8 @@ class Derived:
     rejections: tuple[Rejection, ...] = ()
     pending: frozenset[str] = frozenset()
     """Names whose targets depend on objects that are not known yet."""
+    unsettled: frozenset[str] = frozenset()
+    """The objects that ask for them: also names that cannot be told yet are theirs."""
     waiting: frozenset[tuple[str, str]] = frozenset()
     """Names that an object asks for without having a target for them, each with the object."""
 
@@ -28,6 +32,15 @@ def usable_targets(texts: Iterable[str], ref: ObjectRef, where: str) -> tuple[li
         except ValueError as error:
             faults.append(Rejection(str(ref), "target", f"{where}: {error}"))
     return found, faults
+
+
+def names_of(
+    obj: Object, annotated: Collection[str], names: Iterable[str], options: Options
+) -> tuple[str, ...]:
+    """Return an object's names with those of the template: in place of none annotated, or beside them."""
+    if annotated and not options.combine_fqdn_annotation:
+        return tuple(names)
+    return tuple(dict.fromkeys((*names, *obj.templated)))
 
 
 def endpoints_for(
@@ -61,6 +74,7 @@ def _endpoint(name: str, type_: RecordType, texts: set[str], wishes: Wishes, ref
         ttl=wishes.ttl,
         group=wishes.group,
         resource=ref,
+        wants_ptr=wishes.wants_ptr,
     )
 
 
@@ -81,7 +95,11 @@ def merge(endpoints: Iterable[Endpoint], *, across_ttls: bool) -> tuple[Endpoint
 
 
 def derived(
-    parts: Iterable[Endpoint | Rejection], *, across_ttls: bool, pending: Iterable[str] = ()
+    parts: Iterable[Endpoint | Rejection],
+    *,
+    across_ttls: bool,
+    pending: Iterable[str] = (),
+    unsettled: Iterable[str] = (),
 ) -> Derived:
     """Sort what a source yielded into a result."""
     endpoints: list[Endpoint] = []
@@ -95,4 +113,4 @@ def derived(
         else:
             waiting.add((part.name, str(part.resource)))
     merged = merge(endpoints, across_ttls=across_ttls)
-    return Derived(merged, tuple(rejections), frozenset(pending), frozenset(waiting))
+    return Derived(merged, tuple(rejections), frozenset(pending), frozenset(unsettled), frozenset(waiting))

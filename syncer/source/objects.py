@@ -3,170 +3,182 @@
 Only these parts are kept, so that a cache of ten thousand objects stays small.
 """
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from syncer.endpoint import ObjectRef, Rejection
-
-_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
-"""RFC 1123 subdomain. It also keeps commas and quotes out of ownership texts, which carry the name."""
-
-_LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+from syncer.source.reader import Names, Object, Reader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ingress:
-    ref: ObjectRef
-    annotations: Mapping[str, str]
+class Ingress(Object):
     class_name: str = ""
     rule_hosts: tuple[str, ...] = ()
     tls_hosts: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
     """Of status.loadBalancer: addresses and host names as they stand there."""
-    faults: tuple[Rejection, ...] = ()
+
+
+class NodePort(NamedTuple):
+    protocol: str
+    """Lower case."""
+    number: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
-    ref: ObjectRef
-    annotations: Mapping[str, str]
+class Service(Object):
     type: str = "ClusterIP"
     cluster_ip: str = ""
     """Empty for a headless Service."""
+    is_headless: bool = False
+    external_name: str = ""
     external_ips: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
     """Of status.loadBalancer: addresses and host names as they stand there."""
     is_local: bool = False
     """externalTrafficPolicy: Local."""
+    selector: Mapping[str, str] = field(default_factory=dict)
+    node_ports: tuple[NodePort, ...] = ()
+    publishes_not_ready: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node(Object):
+    external: tuple[str, ...] = ()
+    internal: tuple[str, ...] = ()
+    is_cordoned: bool = False
+
+
+class SliceEndpoint(NamedTuple):
+    address: str
+    is_ready: bool
+    pod: tuple[str, str]
+    """Namespace and name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """An EndpointSlice."""
+
+    ref: ObjectRef
+    service: str
+    """The Service's name, in the slice's own namespace."""
+    endpoints: tuple[SliceEndpoint, ...] = ()
+    """Those with a Pod."""
     faults: tuple[Rejection, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
-    ref: ObjectRef
-    external: tuple[str, ...] = ()
-    internal: tuple[str, ...] = ()
-    is_cordoned: bool = False
-    faults: tuple[Rejection, ...] = ()
+class Pod(Object):
+    hostname: str = ""
+    node: str = ""
+    host_ip: str = ""
+    is_running: bool = False
+    is_ready: bool = False
+    is_terminating: bool = False
 
 
-def read_ingress(raw: object) -> Ingress | Rejection:
+def read_ingress(raw: object, names: Names | None = None) -> Ingress | Rejection:
     """Return the Ingress of a raw object, or why it is none."""
-    reader = _Reader("ingress", raw)
+    reader = Reader("ingress", raw)
     if isinstance(reader.ref, Rejection):
         return reader.ref
     spec, status = reader.mapping(reader.raw, "spec"), reader.mapping(reader.raw, "status")
     rules = reader.items(spec, "rules", dict)
     tls = reader.items(spec, "tls", dict)
     return Ingress(
-        ref=reader.ref,
-        annotations=reader.annotations(),
         class_name=reader.text(spec, "ingressClassName"),
         rule_hosts=tuple(host for rule in rules if (host := reader.text(rule, "host"))),
         tls_hosts=tuple(host for block in tls for host in reader.items(block, "hosts", str)),
         addresses=reader.load_balancer(status),
-        faults=tuple(reader.faults),
+        **reader.common(names, "Ingress"),
     )
 
 
-def read_service(raw: object) -> Service | Rejection:
+def read_service(raw: object, names: Names | None = None) -> Service | Rejection:
     """Return the Service of a raw object, or why it is none."""
-    reader = _Reader("service", raw)
+    reader = Reader("service", raw)
     if isinstance(reader.ref, Rejection):
         return reader.ref
     spec, status = reader.mapping(reader.raw, "spec"), reader.mapping(reader.raw, "status")
     cluster_ip = reader.text(spec, "clusterIP")
+    type_ = reader.text(spec, "type") or "ClusterIP"
     return Service(
-        ref=reader.ref,
-        annotations=reader.annotations(),
-        type=reader.text(spec, "type") or "ClusterIP",
+        type=type_,
         cluster_ip="" if cluster_ip == "None" else cluster_ip,
+        is_headless=type_ == "ClusterIP" and cluster_ip == "None",
+        external_name=reader.text(spec, "externalName"),
         external_ips=tuple(reader.items(spec, "externalIPs", str)),
         addresses=reader.load_balancer(status),
         is_local=reader.text(spec, "externalTrafficPolicy") == "Local",
-        faults=tuple(reader.faults),
+        selector=reader.selector(spec, "selector"),
+        node_ports=tuple(
+            NodePort(reader.text(port, "protocol").lower() or "tcp", number)
+            for port in (reader.items(spec, "ports", dict) if type_ == "NodePort" else ())
+            if (number := reader.number(port, "nodePort"))
+        ),
+        publishes_not_ready=spec.get("publishNotReadyAddresses") is True,
+        **reader.common(names, "Service"),
     )
 
 
-def read_node(raw: object) -> Node | Rejection:
+def read_node(raw: object, names: Names | None = None) -> Node | Rejection:
     """Return the Node of a raw object, or why it is none."""
-    reader = _Reader("node", raw)
+    reader = Reader("node", raw, namespaced=False)
     if isinstance(reader.ref, Rejection):
         return reader.ref
     by_type: dict[str, list[str]] = {"ExternalIP": [], "InternalIP": []}
     for entry in reader.items(reader.mapping(reader.raw, "status"), "addresses", dict):
         by_type.get(reader.text(entry, "type"), []).append(reader.text(entry, "address"))
     return Node(
-        ref=reader.ref,
         external=tuple(by_type["ExternalIP"]),
         internal=tuple(by_type["InternalIP"]),
         is_cordoned=reader.mapping(reader.raw, "spec").get("unschedulable") is True,
+        **reader.common(names, "Node"),
+    )
+
+
+def read_slice(raw: object) -> Slice | Rejection:
+    """Return the EndpointSlice of a raw object, or why it is none."""
+    reader = Reader("endpointslice", raw)
+    if isinstance(reader.ref, Rejection):
+        return reader.ref
+    labels = reader.mapping(reader.metadata, "labels")
+    endpoints = []
+    if reader.text(reader.raw, "addressType") in ("IPv4", "IPv6"):
+        for item in reader.items(reader.raw, "endpoints", dict):
+            target = reader.mapping(item, "targetRef")
+            addresses = reader.items(item, "addresses", str)
+            pod = reader.text(target, "namespace") or reader.ref.namespace, reader.text(target, "name")
+            is_pod = target.get("kind") == "Pod" and not target.get("apiVersion")
+            is_ready = reader.mapping(item, "conditions").get("ready") is not False
+            if addresses and is_pod:
+                endpoints.append(SliceEndpoint(addresses[0], is_ready, pod))
+    return Slice(
+        ref=reader.ref,
+        service=reader.text(labels, "kubernetes.io/service-name"),
+        endpoints=tuple(endpoints),
         faults=tuple(reader.faults),
     )
 
 
-class _Reader:
-    """Reads fields of one raw object; a field of the wrong type reads as absent and is a fault."""
-
-    def __init__(self, kind: str, raw: object) -> None:
-        self.raw: Mapping[str, Any] = raw if isinstance(raw, dict) else {}
-        self.faults: list[Rejection] = []
-        metadata = self.raw.get("metadata")
-        self._metadata: Mapping[str, Any] = metadata if isinstance(metadata, dict) else {}
-        self.ref = self._read_ref(kind)
-
-    def _read_ref(self, kind: str) -> ObjectRef | Rejection:
-        name, namespace = self._metadata.get("name"), self._metadata.get("namespace") or ""
-        if kind != "node":
-            namespace = namespace or "default"
-        for text in (name, namespace or "default"):
-            if not isinstance(text, str) or not _NAME.fullmatch(text):
-                return Rejection(
-                    kind, "shape", f"an object named {str(text)[:80]!r}, which is no object name"
-                )
-        return ObjectRef(kind, namespace, str(name))
-
-    def _fault(self, field: str, expected: str, found: object) -> None:
-        detail = f"{field}: expected {expected}, got {type(found).__name__}"
-        self.faults.append(Rejection(str(self.ref), "shape", detail))
-
-    def mapping(self, parent: Mapping[str, Any], field: str) -> Mapping[str, Any]:
-        value = parent.get(field)
-        if value is not None and not isinstance(value, dict):
-            self._fault(field, "an object", value)
-        return value if isinstance(value, dict) else {}
-
-    def text(self, parent: Mapping[str, Any], field: str) -> str:
-        value = parent.get(field)
-        if value is not None and not isinstance(value, str):
-            self._fault(field, "a string", value)
-        return value if isinstance(value, str) else ""
-
-    def items(self, parent: Mapping[str, Any], field: str, of: type) -> list[Any]:
-        value = parent.get(field)
-        if value is not None and not isinstance(value, list):
-            self._fault(field, "a list", value)
-            return []
-        found = []
-        for item in value or ():
-            if isinstance(item, of):
-                found.append(item)
-            else:
-                self._fault(f"{field}[]", "an object" if of is dict else "a string", item)
-        return found
-
-    def annotations(self) -> Mapping[str, str]:
-        found: dict[str, str] = {}
-        for key, value in self.mapping(self._metadata, "annotations").items():
-            if not isinstance(key, str) or not isinstance(value, str):
-                self._fault(f"annotation {key}", "a string (write it in quotes)", value)
-            elif key != _LAST_APPLIED:  # the whole object once more
-                found[key] = value
-        return found
-
-    def load_balancer(self, status: Mapping[str, Any]) -> tuple[str, ...]:
-        entries = self.items(self.mapping(status, "loadBalancer"), "ingress", dict)
-        texts = (self.text(entry, field) for entry in entries for field in ("ip", "hostname"))
-        return tuple(text for text in texts if text)
+def read_pod(raw: object) -> Pod | Rejection:
+    """Return the Pod of a raw object, or why it is none."""
+    reader = Reader("pod", raw)
+    if isinstance(reader.ref, Rejection):
+        return reader.ref
+    spec, status = reader.mapping(reader.raw, "spec"), reader.mapping(reader.raw, "status")
+    ready = [c for c in reader.items(status, "conditions", dict) if c.get("type") == "Ready"]
+    common = reader.common()
+    # Pods are many: of their annotations only one counts.
+    common["annotations"] = {k: v for k, v in common["annotations"].items() if k.endswith("/target")}
+    return Pod(
+        hostname=reader.text(spec, "hostname"),
+        node=reader.text(spec, "nodeName"),
+        host_ip=reader.text(status, "hostIP"),
+        is_running=status.get("phase") == "Running",
+        is_ready=any(condition.get("status") == "True" for condition in ready),
+        is_terminating=reader.metadata.get("deletionTimestamp") is not None,
+        **common,
+    )

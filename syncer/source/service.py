@@ -3,48 +3,54 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from syncer.endpoint import Endpoint, Rejection, Target
-from syncer.source.annotations import Access, Wishes, read_wishes
-from syncer.source.derived import Derived, derived, endpoints_for, usable_targets
-from syncer.source.filters import Options
-from syncer.source.objects import Node, Service
+from syncer.endpoint import Endpoint, Rejection, Target, host_name
+from syncer.source.annotations import Wishes, read_wishes
+from syncer.source.around import Around
+from syncer.source.derived import Derived, derived, endpoints_for, names_of, usable_targets
+from syncer.source.filters import Options, is_selected
+from syncer.source.headless import Member, members_of
+from syncer.source.node_port import addresses_of, nodes_of
+from syncer.source.objects import Service
 
 TYPES: Final = frozenset({"ClusterIP", "NodePort", "LoadBalancer", "ExternalName"})
 
 
 def endpoints_of_services(
-    services: Iterable[Service | Rejection], nodes: Sequence[Node | Rejection] | None, options: Options
+    services: Iterable[Service | Rejection], around: Around, options: Options
 ) -> Derived:
-    """Return what Services ask for by annotation.
+    """Return what Services ask for.
 
-    Addresses of one name are united over all Services; the first Service gives the TTL. While the nodes
-    are not known (None), the names of NodePort Services are pending.
+    Addresses of one name are united over all Services; the first Service gives the TTL. While objects
+    that a Service's addresses depend on are not known, its names are pending and it is unsettled.
     """
-    source = _Services(nodes, options)
+    source = _Services(around, options)
     parts = [part for service in services for part in source.endpoints_of(service)]
-    return derived(parts, across_ttls=True, pending=source.pending)
+    return derived(parts, across_ttls=True, pending=source.pending, unsettled=source.unsettled)
 
 
 class _Services:
-    def __init__(self, nodes: Sequence[Node | Rejection] | None, options: Options) -> None:
-        self._options = options
-        self._nodes = None if nodes is None else [n for n in nodes if isinstance(n, Node)]
+    def __init__(self, around: Around, options: Options) -> None:
+        self._around, self._options = around, options
         self.pending: set[str] = set()
+        self.unsettled: set[str] = set()
 
     def endpoints_of(self, service: Service | Rejection) -> Iterator[Endpoint | Rejection]:
         if isinstance(service, Rejection):
             yield service
             return
         options = self._options
-        if options.namespace and service.ref.namespace != options.namespace:
+        if not is_selected(service, options):
             return
         if options.service_types and service.type not in options.service_types:
             return
         wishes = read_wishes(service.annotations, service.ref, options.annotation_prefixes)
-        hostnames = () if options.ignore_hostname_annotation else wishes.hostnames
-        if wishes.is_ignored or not (wishes.faults or hostnames or wishes.internal_hostnames):
+        annotated = () if options.ignore_hostname_annotation else wishes.hostnames
+        hostnames = names_of(service, (*annotated, *wishes.internal_hostnames), annotated, options)
+        if wishes.is_ignored:
             return
-        yield from service.faults
+        is_wanted = bool(hostnames or wishes.internal_hostnames or wishes.faults)
+        # Most Services ask for nothing, and what is odd about them is no news.
+        yield from (fault for fault in service.faults if is_wanted or fault.reason == "template")
         yield from wishes.faults
         for names, is_internal in ((hostnames, False), (wishes.internal_hostnames, True)):
             if names:
@@ -53,46 +59,97 @@ class _Services:
     def _endpoints(
         self, names: Sequence[str], is_internal: bool, service: Service, wishes: Wishes
     ) -> Iterator[Endpoint | Rejection]:
-        targets: Sequence[Target]
         if wishes.targets is not None:
-            targets = wishes.targets
-        elif service.type == "NodePort" and self._nodes is None:
-            self.pending.update(names)
-            return
-        elif service.type == "NodePort" and service.is_local:
-            yield Rejection(
-                str(service.ref),
-                "unsupported",
-                "externalTrafficPolicy: Local depends on Pods, which are not read; annotate the target",
-            )
-            return
+            yield from endpoints_for(names, wishes.targets, wishes, service.ref)
+        elif service.type == "NodePort":
+            yield from self._node_port(names, service, wishes)
+        elif service.is_headless:
+            yield from self._headless(names, service, wishes)
         else:
-            targets, faults = usable_targets(
-                self._addresses(service, is_internal, wishes), service.ref, "address"
-            )
+            targets, faults = usable_targets(self._addresses(service, is_internal), service.ref, "address")
             yield from faults
-        yield from endpoints_for(names, targets, wishes, service.ref)
+            yield from endpoints_for(names, targets, wishes, service.ref)
 
-    def _addresses(self, service: Service, is_internal: bool, wishes: Wishes) -> Iterable[str]:
+    def _addresses(self, service: Service, is_internal: bool) -> Iterable[str]:
         cluster_ip = (service.cluster_ip,) if service.cluster_ip else ()
         match service.type:
             case "LoadBalancer":
                 return cluster_ip if is_internal else service.external_ips or service.addresses
             case "ClusterIP":
                 return cluster_ip if is_internal or self._options.publish_internal_services else ()
-            case "NodePort":
-                return self._node_addresses(wishes.access)
+            case "ExternalName":
+                return service.external_ips or filter(None, (service.external_name,))
             case _:
                 return ()
 
-    def _node_addresses(self, access: Access) -> list[str]:
-        nodes = [node for node in self._nodes or () if not node.is_cordoned]
-        external = [text for node in nodes for text in node.external]
-        internal = [text for node in nodes for text in node.internal]
-        match access:
-            case "public":
-                return external
-            case "private":
-                return internal
-            case _:
-                return external or internal
+    def _node_port(
+        self, names: Sequence[str], service: Service, wishes: Wishes
+    ) -> Iterator[Endpoint | Rejection]:
+        nodes = nodes_of(service, self._around, self._options)
+        if nodes is None:
+            self.pending.update(names)
+            protocols = {protocol for protocol, _ in service.node_ports}
+            self.pending.update(_srv_name(service, each, name) for each in protocols for name in names)
+            return
+        targets: Sequence[Target]
+        targets, faults = usable_targets(
+            addresses_of(nodes, wishes.access, self._options), service.ref, "address"
+        )
+        yield from faults
+        yield from endpoints_for(names, targets, wishes, service.ref)
+        by_protocol: dict[str, list[int]] = {}
+        for protocol, number in service.node_ports:
+            by_protocol.setdefault(protocol, []).append(number)
+        for name in names if targets else ():
+            for protocol, numbers in by_protocol.items():
+                yield self._srv(name, protocol, numbers, service, wishes)
+
+    def _srv(
+        self, name: str, protocol: str, numbers: Iterable[int], service: Service, wishes: Wishes
+    ) -> Endpoint | Rejection:
+        try:
+            owner = host_name(_srv_name(service, protocol, name))
+        except ValueError as error:
+            return Rejection(str(service.ref), "hostname", f"SRV: {error}")
+        return Endpoint(
+            name=owner,
+            type="SRV",
+            targets=tuple(sorted({f"0 50 {number} {name}" for number in numbers})),
+            ttl=wishes.ttl,
+            group=wishes.group,
+            resource=service.ref,
+        )
+
+    def _headless(
+        self, names: Sequence[str], service: Service, wishes: Wishes
+    ) -> Iterator[Endpoint | Rejection]:
+        members = members_of(service, wishes, self._around, self._options)
+        if members is None:
+            self.pending.update(names)
+            # The names of its Pods cannot be told.
+            self.unsettled.add(str(service.ref))
+            return
+        for name in names:
+            yield from self._of_members(name, members, service, wishes)
+
+    def _of_members(
+        self, name: str, members: Sequence[Member], service: Service, wishes: Wishes
+    ) -> Iterator[Endpoint | Rejection]:
+        by_name: dict[str, list[str]] = {name: []}
+        for member in members:
+            by_name[name] += member.addresses
+            if member.hostname:
+                by_name.setdefault(f"{member.hostname}.{name}", []).extend(member.addresses)
+        for text, addresses in by_name.items():
+            targets, faults = usable_targets(addresses, service.ref, "address")
+            yield from faults
+            try:
+                owner = host_name(text)
+            except ValueError as error:
+                yield Rejection(str(service.ref), "hostname", f"Pod's hostname: {error}")
+            else:
+                yield from endpoints_for((owner,), targets, wishes, service.ref)
+
+
+def _srv_name(service: Service, protocol: str, name: str) -> str:
+    return f"_{service.ref.name}._{protocol}.{name}"

@@ -22,7 +22,7 @@ def test_what_external_dns_is_started_with_is_accepted():
     assert config.domain_filter.include == ("k8s.local", "test")
     assert (config.metrics_host, config.metrics_port) == ("::1", 7980)
     assert config.options.annotation_prefixes == ("x.io/",)
-    assert config.options.namespace == "web"
+    assert config.options.namespaces == {"web"}
     assert config.etcd.endpoints == ("http://a:2379", "http://b:2379")
     assert (config.etcd.username, config.etcd.password) == ("u", "p")
     assert config.request_timeout == 5.0
@@ -90,8 +90,8 @@ def test_a_switch_takes_a_value(flag):
     ("argv", "environment", "text"),
     [
         ([], {}, "no --source"),
-        (["--source=crd"], {}, "crd"),
-        ([SERVICE, "--fqdn-template=x"], {}, "syncer has no flag --fqdn-template"),
+        (["--source=pod"], {}, "pod"),
+        ([SERVICE, "--fqdn=x"], {}, "syncer has no flag --fqdn"),
         ([SERVICE, "--domain-filtre=x"], {}, "did you mean --domain-filter"),
         ([SERVICE, "--dom=x"], {}, "no flag --dom"),
         ([SERVICE, "word"], {}, "unexpected argument 'word'"),
@@ -128,7 +128,7 @@ def test_a_switch_takes_a_value(flag):
         ([SERVICE], {"ETCD_TLS_INSECURE": "true"}, "ETCD_TLS_INSECURE"),
         ([SERVICE], {"EXTERNAL_DNS_INTERVAL": "soon"}, "EXTERNAL_DNS_INTERVAL"),
         ([SERVICE], {"EXTERNAL_DNS_POLICY": "all"}, "EXTERNAL_DNS_POLICY"),
-        ([], {"EXTERNAL_DNS_SOURCE": "crd"}, "EXTERNAL_DNS_SOURCE"),
+        ([], {"EXTERNAL_DNS_SOURCE": "pod"}, "EXTERNAL_DNS_SOURCE"),
         ([SERVICE, "--once=maybe"], {}, "true or false"),
     ],
 )
@@ -141,12 +141,12 @@ def test_what_cannot_be_used_is_one_line(argv, environment, text):
 
 def test_a_variable_of_no_flag_is_a_warning_unless_kubernetes_sets_it():
     environment = {
-        "EXTERNAL_DNS_FQDN_TEMPLATE": "x",
+        "EXTERNAL_DNS_NO_SUCH_FLAG": "x",
         "EXTERNAL_DNS_SERVICE_HOST": "10.0.0.1",
         "EXTERNAL_DNS_PORT_7979_TCP": "tcp://10.0.0.1:7979",
     }
     assert load([SERVICE], environment).warnings == (
-        "EXTERNAL_DNS_FQDN_TEMPLATE is set, and syncer has no such flag",
+        "EXTERNAL_DNS_NO_SUCH_FLAG is set, and syncer has no such flag",
     )
 
 

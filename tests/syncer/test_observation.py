@@ -7,6 +7,10 @@ class Cache:
     def __init__(self, *objects, has_synced=True, becomes_ready=False) -> None:
         self._objects, self.has_synced, self._becomes_ready = objects, has_synced, becomes_ready
 
+    @property
+    def is_awaited(self):
+        return not self.has_synced
+
     def objects(self):
         self.has_synced = self.has_synced or self._becomes_ready
         return self._objects

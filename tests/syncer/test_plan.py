@@ -148,7 +148,7 @@ def test_addresses_win_over_a_cname():
     planned = plan([endpoint(), endpoint(type_="CNAME", targets=["x.test"], resource=OTHER)], [], "me")
     assert [change.type for change in planned.changes] == ["A"]
     assert str(planned.rejections[0]) == (
-        "service/default/nginx: a.test CNAME x.test is not written: the name has addresses too"
+        "service/default/nginx: a.test CNAME x.test is not written: the name has other data too"
     )
 
 

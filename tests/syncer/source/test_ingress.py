@@ -83,8 +83,8 @@ def test_the_class_is_the_field_or_else_the_annotation(class_name, annotation, s
 
 
 def test_only_the_namespace_asked_for_counts():
-    assert records(ingress(), namespace="default")
-    assert not records(ingress(), namespace="other")
+    assert records(ingress(), namespaces=frozenset({"default"}))
+    assert not records(ingress(), namespaces=frozenset({"other"}))
 
 
 def test_one_bad_host_does_not_stop_the_others():

@@ -1,6 +1,7 @@
 import pytest
 
 from syncer.endpoint import ObjectRef
+from syncer.source.around import Around
 from syncer.source.filters import Options
 from syncer.source.objects import Node, Service
 from syncer.source.service import endpoints_of_services
@@ -18,7 +19,8 @@ def service(type_="LoadBalancer", name="nginx", annotations=None, **more):
 
 
 def records(*services, nodes=(NODE, INNER, CORDONED), **options):
-    derived = endpoints_of_services(services, nodes, Options(**options))
+    around = Around(read_nodes=lambda: nodes)
+    derived = endpoints_of_services(services, around, Options(**options))
     return {(e.name, e.type): e.targets for e in derived.endpoints}
 
 
@@ -66,14 +68,8 @@ def test_access_chooses_the_nodes_addresses(access, expected):
 
 
 def test_node_ports_are_pending_until_the_nodes_are_known():
-    derived = endpoints_of_services([service("NodePort"), service(name="b")], None, Options())
+    derived = endpoints_of_services([service("NodePort"), service(name="b")], Around(), Options())
     assert derived.pending == {"out.test", "in.test"}
-
-
-def test_a_local_traffic_policy_is_refused_with_a_reason():
-    derived = endpoints_of_services([service("NodePort", is_local=True)], [NODE], Options())
-    assert derived.endpoints == ()
-    assert {r.reason for r in derived.rejections} == {"unsupported"}
 
 
 @pytest.mark.parametrize("type_", ["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"])
@@ -94,7 +90,7 @@ def test_addresses_of_one_name_are_united_and_the_first_service_gives_the_ttl():
 def test_filters_leave_services_out():
     one = service(addresses=("192.0.2.1",), cluster_ip="10.1.0.1")
     assert records(one, service_types=frozenset({"ClusterIP"})) == {}
-    assert records(one, namespace="other") == {}
+    assert records(one, namespaces=frozenset({"other"})) == {}
     assert set(records(one, ignore_hostname_annotation=True)) == {("in.test", "A")}
 
 

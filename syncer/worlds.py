@@ -1,0 +1,214 @@
+"""The places that objects come from: which kinds are read there, and who waits for whom."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from syncer.kube.client import ApiResource, Client
+from syncer.kube.informer import Informer, OnDemand, Union
+from syncer.kube.manifests import ManifestCache, Manifests
+from syncer.kube.reflector import Reflector
+from syncer.observation import ROUTES, Cache, World
+from syncer.source.crd import read_dns_endpoint
+from syncer.source.filters import Options
+from syncer.source.gateway import (
+    read_gateway,
+    read_grpc_route,
+    read_http_route,
+    read_namespace,
+    read_tls_route,
+)
+from syncer.source.objects import read_ingress, read_node, read_pod, read_service, read_slice
+from syncer.source.reader import Names
+
+_GATEWAY: Final = "gateway.networking.k8s.io"
+
+_VERSIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "httproutes": ("v1", "v1beta1"),
+    "grpcroutes": ("v1", "v1alpha2"),
+    "tlsroutes": ("v1", "v1alpha3", "v1alpha2"),
+    "gateways": ("v1", "v1beta1"),
+}
+"""Newest first: the first that a server has is read."""
+
+_ROUTE_READS: Final = {"httproute": read_http_route, "grpcroute": read_grpc_route, "tlsroute": read_tls_route}
+
+
+class Wanted(Protocol):
+    """What of the configuration says what to read."""
+
+    @property
+    def sources(self) -> frozenset[str]: ...
+    @property
+    def manifest_sources(self) -> frozenset[str]: ...
+    @property
+    def options(self) -> Options: ...
+    @property
+    def names(self) -> Names | None: ...
+    @property
+    def crd(self) -> tuple[str, str, str]: ...
+
+
+class Worlds:
+    """All places; `watches` are to be run for as long as the process lives."""
+
+    def __init__(self, wanted: Wanted, notify: Callable[[], None]) -> None:
+        self._wanted, self._notify = wanted, notify
+        self.all: list[World] = []
+        self.watches: list[Callable[[], Awaitable[None]]] = []
+        self.reflectors: list[Reflector] = []
+        self._seen_until = 0.0
+
+    def seen_time(self) -> float:
+        """Return seconds of a clock that stands still while any kind of object cannot be watched."""
+        outage = sum(reflector.outage for reflector in self.reflectors)
+        self._seen_until = max(self._seen_until, time.monotonic() - outage)
+        return self._seen_until
+
+    async def open_manifests(self, directory: Path) -> None:
+        """Read a directory, and watch it from then on."""
+        names, wanted = self._wanted.names, self._wanted.manifest_sources
+        group, version, kind = self._wanted.crd
+        reads: dict[tuple[str, str], Callable[[object], Any]] = {
+            ("networking.k8s.io/v1", "Ingress"): partial(read_ingress, names=names),
+            ("v1", "Service"): partial(read_service, names=names),
+            ("v1", "Node"): partial(read_node, names=names),
+            ("v1", "Pod"): read_pod,
+            ("v1", "Namespace"): read_namespace,
+            ("discovery.k8s.io/v1", "EndpointSlice"): read_slice,
+            ("discovery.k8s.io/v1beta1", "EndpointSlice"): read_slice,
+            (f"{group}/{version}", kind): read_dns_endpoint,
+        }
+        for plural, versions in _VERSIONS.items():
+            for each in versions:
+                route = _ROUTE_READS.get(plural[:-1])
+                title = {"httproutes": "HTTPRoute", "grpcroutes": "GRPCRoute", "tlsroutes": "TLSRoute"}
+                read = partial(route, names=names) if route else read_gateway
+                reads[f"{_GATEWAY}/{each}", title.get(plural, "Gateway")] = read
+        manifests = Manifests(directory, reads, self._notify)
+
+        def cache(kind: str, source: str = "") -> ManifestCache[Any] | None:
+            return ManifestCache(manifests, kind) if not source or source in wanted else None
+
+        self.all.append(
+            World(
+                ingresses=cache("Ingress", "ingress"),
+                services=cache("Service", "service"),
+                nodes=cache("Node"),
+                publishes_nodes="node" in wanted,
+                slices=cache("EndpointSlice"),
+                pods=cache("Pod"),
+                dns_endpoints=cache(kind, "crd"),
+                routes={
+                    kind: found
+                    for kind, title in ROUTES.items()
+                    if (found := cache(title, f"gateway-{kind}")) is not None
+                },
+                gateways=cache("Gateway"),
+                namespaces=cache("Namespace"),
+                faults=lambda: manifests.rejections,
+            )
+        )
+        await manifests.look()
+        self.watches.append(manifests.run)
+
+    def open_api(self, client: Client) -> None:
+        """Watch what the sources need of an API server; nothing is sent before the watches run."""
+        sources, options, names = self._wanted.sources, self._wanted.options, self._wanted.names
+        ingresses = services = nodes = slices = pods = None
+        if "ingress" in sources:
+            ingresses = self._cache(client.ingresses, partial(read_ingress, names=names))
+        if "service" in sources:
+            services = self._cache(client.services, partial(read_service, names=names))
+            slices = self._cache(client.slices, read_slice, on_demand=True)
+            pods = self._cache(client.pods, read_pod, on_demand=True)
+        if "node" in sources or "service" in sources:
+            rarely = "node" not in sources and bool(options.service_types)
+            rarely = rarely and "NodePort" not in options.service_types
+            nodes = self._cache_of_all(client.nodes(), partial(read_node, names=names), on_demand=rarely)
+        routes = {
+            kind: self._extension(client, _GATEWAY, f"{kind}s", partial(read, names=names))
+            for kind, read in _ROUTE_READS.items()
+            if f"gateway-{kind}" in sources
+        }
+        gateways = namespaces = dns_endpoints = None
+        if routes:
+            # All namespaces: a route may be attached to a Gateway in another one.
+            api = client.extension("", _GATEWAY, "gateways", _VERSIONS["gateways"])
+            gateways = self._cache_of_all(api, read_gateway, may_be_absent=True)
+            namespaces = self._cache_of_all(client.namespaces(), read_namespace, on_demand=True)
+        if "crd" in sources:
+            group, version, kind = self._wanted.crd
+            plural = f"{kind.lower()}s"
+            dns_endpoints = self._extension(client, group, plural, read_dns_endpoint, (version,))
+        self.all.append(
+            World(
+                ingresses=ingresses,
+                services=services,
+                nodes=nodes,
+                publishes_nodes="node" in sources,
+                slices=slices,
+                pods=pods,
+                dns_endpoints=dns_endpoints,
+                routes=routes,
+                gateways=gateways,
+                namespaces=namespaces,
+            )
+        )
+
+    def _extension(
+        self,
+        client: Client,
+        group: str,
+        plural: str,
+        read: Callable[[object], Any],
+        versions: tuple[str, ...] = (),
+    ) -> Cache[Any]:
+        versions = versions or _VERSIONS[plural]
+        return self._cache(
+            lambda namespace: client.extension(namespace, group, plural, versions), read, may_be_absent=True
+        )
+
+    def _cache(
+        self,
+        api: Callable[[str], ApiResource],
+        read: Callable[[object], Any],
+        *,
+        on_demand: bool = False,
+        may_be_absent: bool = False,
+    ) -> Cache[Any]:
+        """Return a cache of the objects in the namespaces asked for."""
+        namespaces = sorted(self._wanted.options.namespaces) or [""]
+        parts = [
+            self._cache_of_all(api(namespace), read, on_demand=on_demand, may_be_absent=may_be_absent)
+            for namespace in namespaces
+        ]
+        return parts[0] if len(parts) == 1 else Union(parts)
+
+    def _cache_of_all(
+        self,
+        api: ApiResource,
+        read: Callable[[object], Any],
+        *,
+        on_demand: bool = False,
+        may_be_absent: bool = False,
+    ) -> Cache[Any]:
+        informer: Informer[Any] = Informer(read, self._notify)
+        reflector = Reflector(api, informer)
+        self.reflectors.append(reflector)
+        if may_be_absent:
+            informer.is_absent = lambda: reflector.is_absent
+        if not on_demand:
+            self.watches.append(reflector.run)
+            return informer
+        wanted = asyncio.Event()
+        self.watches.append(partial(_run_when, wanted, reflector))
+        return OnDemand(informer, wanted.set)
+
+
+async def _run_when(wanted: asyncio.Event, reflector: Reflector) -> None:
+    await wanted.wait()
+    await reflector.run()
