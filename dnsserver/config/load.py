@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from dnsserver.config.document import Document, Fault, Path, Place, read
 from dnsserver.config.models import Config, Soa, StaticLine, Zone, apexes
 from dnsserver.source.static import StaticRecord, clashes
-from dnsserver.source.zonefile import ZoneFile, ZoneFileFault, parse
+from dnsserver.source.zonefile import DNAME_FAULT, ZoneFile, ZoneFileFault, parse
 from dnsserver.wire import const, name, rdata
 from dnsserver.wire.name import Name, NameFault
 from dnsserver.wire.rdata import RdataFault
@@ -294,6 +294,7 @@ def _soa_faults(zone: dict[str, Any], apex: Name, path: Path) -> list[Fault]:
 
 _NOT_STATIC: Final = {
     const.SOA: "the SOA is made of the zone's soa",
+    const.DNAME: DNAME_FAULT,
     **dict.fromkeys((const.OPT, const.TSIG, const.IXFR, const.AXFR, const.ANY), "no type that a zone holds"),
 }
 

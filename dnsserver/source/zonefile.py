@@ -17,6 +17,9 @@ DIRECTIVES: Final = ("$ORIGIN", "$TTL")
 """The others read other files or make records without end."""
 
 
+DNAME_FAULT: Final = "DNAME is not supported: names below it would not be answered (RFC 6672)"
+
+
 class ZoneFileFault(ValueError):
     """A line that is no record of the zone; the text says what was expected."""
 
@@ -64,6 +67,8 @@ class _Lines:
         found = name.from_labels(owner.labels[:-1])
         if not name.is_within(found, self._apex):
             raise ZoneFileFault(line, f"{owner} is outside the zone {name.to_text(self._apex)}")
+        if rdata.rdtype == dns.rdatatype.DNAME:
+            raise ZoneFileFault(line, DNAME_FAULT)
         octets = rdata.to_digestable(self._origin)
         if rdata.rdtype != dns.rdatatype.SOA:
             self.records.append(StaticRecord(found, int(rdata.rdtype), min(ttl, const.MAX_TTL), octets))
