@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 
 from dnsserver.__main__ import SETTINGS, _parser, overrides
+from tests.integration.tools import need_tool
+from tests.programs import DnsServer
 from tools.embedded_etcd import free_port
 
 ZONE = "zones:\n  - name: example.\n    records: [{name: www, type: A, data: 192.0.2.1}]\n"
 
 
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "dnsserver", *arguments]
+def run(*arguments: str, under: tuple[str, ...] = (), **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [*under, sys.executable, "-m", "dnsserver", *arguments]
     return subprocess.run(
         command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=30, check=False
     )
@@ -95,6 +97,26 @@ def test_a_port_for_pages_that_is_taken_ends_it_with_1_and_one_line(file):
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert f"cannot listen on {address}" in done.stderr
+
+
+def test_a_second_server_on_the_same_port_ends_with_1_and_one_line(file, tmp_path):
+    with DnsServer(tmp_path) as first:
+        done = run("--config", str(file), "--listen", f"127.0.0.1:{first.port}")
+        assert first.data("ns.dns.k8s.local") == {"127.0.0.1"}
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert f"cannot listen on 127.0.0.1:{first.port} (udp): the port is taken" in done.stderr
+
+
+def test_a_port_without_permission_ends_it_with_1_and_one_line(file):
+    if int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) <= 1023:
+        pytest.skip("this system lets everyone have port 1023")
+    without = ("--bounding-set=-net_bind_service", "--inh-caps=-net_bind_service")
+    under = (need_tool("setpriv"), *without) if os.geteuid() == 0 else ()
+    done = run("--config", str(file), "--listen", "127.0.0.1:1023", under=under)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "no permission for port 1023; listen above 1023" in done.stderr
 
 
 VALUES = {"listen": "127.0.0.1:1,127.0.0.2:2", "endpoints": "http://a:1, http://b:2"}
