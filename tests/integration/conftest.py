@@ -8,13 +8,7 @@ import pytest
 from tests.integration.fake_kube import FakeKube
 from tests.integration.kube_api import FakeKubeApi, KubeApi, http_kube_api, kubectl_proxy
 from tests.integration.kube_apiserver import ApiServer
-from tests.integration.tools import (  # noqa: F401 - the hook works by being here
-    all_tools_required,
-    find_tool,
-    miss_tool,
-    need_tool,
-    pytest_runtest_makereport,
-)
+from tests.integration.tools import all_tools_required, find_tool, miss_tool, need_tool
 
 
 @pytest.fixture(scope="session")
