@@ -186,11 +186,12 @@ async def test_the_syncer_may_read_what_it_publishes_and_nothing_else(real_api, 
         if may("list", "services"):
             break
         await asyncio.sleep(0.1)
-    for resource in ("services", "nodes", "ingresses.networking.k8s.io"):
+    slices = "endpointslices.discovery.k8s.io"
+    for resource in ("services", "nodes", "pods", slices, "ingresses.networking.k8s.io"):
         assert may("list", resource), resource
         assert may("watch", resource), resource
         assert not may("update", resource), resource
         assert not may("delete", resource), resource
-    for resource in ("secrets", "configmaps", "deployments.apps"):
+    for resource in ("secrets", "configmaps", "namespaces", "deployments.apps"):
         assert not may("list", resource), resource
         assert not may("get", resource), resource

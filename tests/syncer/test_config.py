@@ -62,6 +62,19 @@ def test_the_registry_takes_external_dnss_flags():
     assert not load([SERVICE, "--registry=noop"], {}).convention.has_texts
 
 
+def test_flags_without_effect_are_taken_and_named():
+    argv = ["--events", "--txt-cache-interval=1m", "--kube-api-qps=5", "--listen-endpoint-events"]
+    warnings = load([SERVICE, *argv], {"EXTERNAL_DNS_PROVIDER_CACHE_TIME": "1m"}).warnings
+    assert [warning.partition(" ")[0] for warning in warnings] == [
+        "--events",
+        "--listen-endpoint-events",
+        "--txt-cache-interval",
+        "--provider-cache-time",
+        "--kube-api-qps",
+    ]
+    assert load([SERVICE], {}).warnings == ()
+
+
 def test_a_flag_stands_above_its_variable_and_that_above_the_default():
     environment = {
         "EXTERNAL_DNS_SOURCE": "service\ningress\n",
@@ -92,6 +105,18 @@ def test_a_switch_takes_a_value(flag):
         ([], {}, "no --source"),
         (["--source=pod"], {}, "pod"),
         ([SERVICE, "--fqdn=x"], {}, "syncer has no flag --fqdn"),
+        ([SERVICE, "--fqdn-template={{.Name"], {}, "--fqdn-template: 1:1: an action without its }}"),
+        ([SERVICE, "--label-filter=a in x"], {}, "--label-filter"),
+        ([SERVICE, "--annotation-filter=="], {}, "--annotation-filter"),
+        ([SERVICE, "--regex-domain-filter=("], {}, "--regex-domain-filter"),
+        ([SERVICE, "--target-net-filter=x"], {}, "--target-net-filter"),
+        ([SERVICE, "--default-targets=a..b"], {}, "--default-targets"),
+        ([SERVICE, "--force-default-targets"], {}, "needs --default-targets"),
+        ([SERVICE, "--create-ptr"], {}, "needs PTR"),
+        ([SERVICE, "--managed-record-types=NS"], {}, "NS"),
+        ([SERVICE, "--crd-source-apiversion=v1"], {}, "GROUP/VERSION"),
+        ([SERVICE, "--compatibility=mate"], {}, "annotations of other controllers are not read"),
+        ([SERVICE, "--prefer-alias"], {}, "SkyDNS has no alias records"),
         ([SERVICE, "--domain-filtre=x"], {}, "did you mean --domain-filter"),
         ([SERVICE, "--dom=x"], {}, "no flag --dom"),
         ([SERVICE, "word"], {}, "unexpected argument 'word'"),
