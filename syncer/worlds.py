@@ -68,10 +68,9 @@ class Worlds:
         self._seen_until = max(self._seen_until, time.monotonic() - outage)
         return self._seen_until
 
-    async def open_manifests(self, directory: Path) -> None:
-        """Read a directory, and watch it from then on."""
-        names, wanted = self._wanted.names, self._wanted.manifest_sources
-        group, version, kind = self._wanted.crd
+    def _reads(self) -> Mapping[tuple[str, str], Callable[[object], Any]]:
+        """Return how each kind of object is read from manifests."""
+        names, (group, version, kind) = self._wanted.names, self._wanted.crd
         reads: dict[tuple[str, str], Callable[[object], Any]] = {
             ("networking.k8s.io/v1", "Ingress"): partial(read_ingress, names=names),
             ("v1", "Service"): partial(read_service, names=names),
@@ -82,13 +81,17 @@ class Worlds:
             ("discovery.k8s.io/v1beta1", "EndpointSlice"): read_slice,
             (f"{group}/{version}", kind): read_dns_endpoint,
         }
-        for plural, versions in _VERSIONS.items():
-            for each in versions:
-                route = _ROUTE_READS.get(plural[:-1])
-                title = {"httproutes": "HTTPRoute", "grpcroutes": "GRPCRoute", "tlsroutes": "TLSRoute"}
-                read = partial(route, names=names) if route else read_gateway
-                reads[f"{_GATEWAY}/{each}", title.get(plural, "Gateway")] = read
-        manifests = Manifests(directory, reads, self._notify)
+        for each in _VERSIONS["gateways"]:
+            reads[f"{_GATEWAY}/{each}", "Gateway"] = read_gateway
+        for resource, title in ROUTES.items():
+            for each in _VERSIONS[f"{resource}s"]:
+                reads[f"{_GATEWAY}/{each}", title] = partial(_ROUTE_READS[resource], names=names)
+        return reads
+
+    async def open_manifests(self, directory: Path) -> None:
+        """Read a directory, and watch it from then on."""
+        wanted, crd_kind = self._wanted.manifest_sources, self._wanted.crd[2]
+        manifests = Manifests(directory, self._reads(), self._notify)
 
         def cache(kind: str, source: str = "") -> ManifestCache[Any] | None:
             return ManifestCache(manifests, kind) if not source or source in wanted else None
@@ -101,7 +104,7 @@ class Worlds:
                 publishes_nodes="node" in wanted,
                 slices=cache("EndpointSlice"),
                 pods=cache("Pod"),
-                dns_endpoints=cache(kind, "crd"),
+                dns_endpoints=cache(crd_kind, "crd"),
                 routes={
                     kind: found
                     for kind, title in ROUTES.items()
@@ -117,24 +120,19 @@ class Worlds:
 
     def open_api(self, client: Client) -> None:
         """Watch what the sources need of an API server; nothing is sent before the watches run."""
-        sources, options, names = self._wanted.sources, self._wanted.options, self._wanted.names
-        ingresses = services = nodes = slices = pods = None
+        sources, names = self._wanted.sources, self._wanted.names
+        ingresses = services = slices = pods = dns_endpoints = gateways = namespaces = None
         if "ingress" in sources:
             ingresses = self._cache(client.ingresses, partial(read_ingress, names=names))
         if "service" in sources:
             services = self._cache(client.services, partial(read_service, names=names))
             slices = self._cache(client.slices, read_slice, on_demand=True)
             pods = self._cache(client.pods, read_pod, on_demand=True)
-        if "node" in sources or "service" in sources:
-            rarely = "node" not in sources and bool(options.service_types)
-            rarely = rarely and "NodePort" not in options.service_types
-            nodes = self._cache_of_all(client.nodes(), partial(read_node, names=names), on_demand=rarely)
         routes = {
             kind: self._extension(client, _GATEWAY, f"{kind}s", partial(read, names=names))
             for kind, read in _ROUTE_READS.items()
             if f"gateway-{kind}" in sources
         }
-        gateways = namespaces = dns_endpoints = None
         if routes:
             # All namespaces: a route may be attached to a Gateway in another one.
             api = client.extension("", _GATEWAY, "gateways", _VERSIONS["gateways"])
@@ -142,13 +140,12 @@ class Worlds:
             namespaces = self._cache_of_all(client.namespaces(), read_namespace, on_demand=True)
         if "crd" in sources:
             group, version, kind = self._wanted.crd
-            plural = f"{kind.lower()}s"
-            dns_endpoints = self._extension(client, group, plural, read_dns_endpoint, (version,))
+            dns_endpoints = self._extension(client, group, f"{kind.lower()}s", read_dns_endpoint, (version,))
         self.all.append(
             World(
                 ingresses=ingresses,
                 services=services,
-                nodes=nodes,
+                nodes=self._nodes(client),
                 publishes_nodes="node" in sources,
                 slices=slices,
                 pods=pods,
@@ -158,6 +155,15 @@ class Worlds:
                 namespaces=namespaces,
             )
         )
+
+    def _nodes(self, client: Client) -> Cache[Any] | None:
+        """Return a cache of nodes: for NodePort Services at once, for headless ones when one needs them."""
+        sources, types = self._wanted.sources, self._wanted.options.service_types
+        if not {"node", "service"} & sources:
+            return None
+        is_sure = "node" in sources or not types or "NodePort" in types
+        read = partial(read_node, names=self._wanted.names)
+        return self._cache_of_all(client.nodes(), read, on_demand=not is_sure)
 
     def _extension(
         self,

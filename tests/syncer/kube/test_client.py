@@ -193,3 +193,31 @@ async def test_outside_a_pod_without_its_files_the_account_is_refused(monkeypatc
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     with pytest.raises(ClientError, match="the Pod's account"):
         await connect(kubeconfig="", server="", in_cluster=True, request_timeout=5)
+
+
+@pytest.mark.parametrize("namespace", ["", "default"])
+async def test_of_several_versions_the_first_that_a_server_has_is_read(kube, client, namespace):
+    slice_ = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"name": "a"}}
+    kube.put(slice_ | {"metadata": {"name": "a", "namespace": "default"}})
+    kube.put(slice_ | {"metadata": {"name": "b", "namespace": "other"}})
+    resource = client.extension(namespace, "discovery.k8s.io", "endpointslices", ("v9", "v1"))
+    async with reflecting(resource) as informer:
+        async with asyncio.timeout(5):
+            while not informer.has_synced:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert sorted(informer.objects()) == (["a"] if namespace else ["a", "b"])
+
+
+async def test_a_kind_that_the_server_does_not_have_is_absent_and_no_outage(client):
+    resource = client.extension("", "example.org", "things", ("v1",))
+    informer = Informer(name_of, lambda: None)
+    reflector = Reflector(resource, informer)
+    informer.is_absent = lambda: reflector.is_absent
+    assert informer.is_awaited
+    task = asyncio.create_task(reflector.run())
+    async with asyncio.timeout(5):
+        while not reflector.is_absent:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
+    assert (informer.is_awaited, informer.has_synced, reflector.outage) == (False, False, 0.0)
+    task.cancel()

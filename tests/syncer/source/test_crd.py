@@ -62,7 +62,7 @@ def test_one_bad_target_or_item_costs_itself_only():
         - nothing
         - {dnsName: _s._tcp.test, recordType: SRV, targets: [1 2 3 x.test]}
         - {dnsName: c.test, recordType: A, recordTTL: -1, targets: [192.0.2.3],
-           providerSpecific: [{name: coredns/group, value: g}]}
+           providerSpecific: [{name: aws/x, value: h}, {name: coredns/group, value: g}]}
         """
     )
     assert [(e.name, e.type, e.targets, e.ttl, e.group) for e in found.endpoints] == [
