@@ -6,12 +6,12 @@ does and it looks like a key of ExternalDNS's or of a syncer's. Everything else 
 
 from collections import defaultdict
 from collections.abc import Container, Iterable
-from dataclasses import dataclass, field
-from typing import Final, Literal, NamedTuple, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple, Protocol
 
 from dnsserver.skydns.key import Key, Labels, key_of, labels_of
 from dnsserver.skydns.record import Record, RecordError, decode, is_ownership
-from syncer.endpoint import RecordType, Rejection, address, target_order
+from syncer.endpoint import RecordType, Rejection, target_order
 from syncer.plan import Current
 from syncer.registry.ownership import (
     Convention,
@@ -22,6 +22,7 @@ from syncer.registry.ownership import (
     parse_text,
     text_of,
 )
+from syncer.registry.values import record_of, target_of
 
 _DEFAULT: Final = Convention()
 
@@ -74,7 +75,7 @@ class Inventory:
         self.current: list[Current] = []
         """What is held for each name and type, ours and others'."""
 
-    def add_foreign(self, name: str, type_: RecordType | Literal["TXT"], data: str, owner_id: str) -> None:
+    def add_foreign(self, name: str, type_: RecordType, data: str, owner_id: str) -> None:
         if not self.convention.is_strict:
             self.current.append(Current(name=name, type=type_, targets=(data,), owner_id=owner_id))
 
@@ -95,11 +96,11 @@ def take_inventory(
             inventory.rejections.append(Rejection(shown, "shape", str(error)))
             continue
         if held.record.host:
-            hosts[name, _type_of(held)].append(held)
+            hosts[name, target_of(name, held.record)[0]].append(held)
         elif (ownership := parse_text(held.record.text)) is not None:
             notes.append((name, held, ownership))
         elif held.record.text and not is_ownership(held.record.text):
-            inventory.add_foreign(name, "TXT", held.record.text, "")
+            hosts[name, "TXT"].append(held)
     texts: dict[tuple[str, RecordType], list[tuple[Held, Ownership]]] = defaultdict(list)
     certain: set[tuple[str, RecordType]] = set(hosts)
     for name, held, ownership in notes if convention.has_texts else ():
@@ -127,24 +128,16 @@ def _read(entry: Entry, prefix: Key) -> tuple[str, Held]:
     record = decode(entry.value or b"")
     strip = record.targetstrip if record.targetstrip < len(labels) else 0
     own = labels[strip:]
-    found = address(record.host) if record.host else None
-    data = found.text if found else record.host.lower().removesuffix(".") or record.text
-    made_here = Record(
+    name = b".".join(own).decode("utf-8", "surrogateescape")
+    type_, data = target_of(name, record)
+    made_here = replace(
+        record_of(type_, data, ttl=record.ttl, group=record.group),
         host=record.host,
         text=record.text if not record.host or parse_text(record.text) else "",
-        ttl=record.ttl,
-        targetstrip=1,
-        group=record.group,
         owner=record.owner,
     )
     is_plain = record == made_here and is_label(labels[0]) and not entry.lease
-    name = b".".join(own).decode("utf-8", "surrogateescape")
     return name, Held(entry.key, record, entry.revision, data, is_plain)
-
-
-def _type_of(held: Held) -> RecordType:
-    found = address(held.data)
-    return found.type if found else "CNAME"
 
 
 def _assign(
@@ -231,9 +224,13 @@ def _is_intact(name: str, type_: RecordType, holding: Holding, inventory: Invent
         texts_fit = [held.record.text for held in holding.texts if is_below(held, owner_parent)] == [text]
     else:
         texts_fit = not holding.texts
-    shapes = {(held.record.ttl, held.record.group, held.record.text) for held in holding.hosts}
+    shapes = {
+        (held.record.ttl, held.record.group, held.record.text if held.record.host else "")
+        for held in holding.hosts
+    }
     hosts_fit = all(
-        held.is_plain and is_below(held, parent) and held.record.host == held.data for held in holding.hosts
+        held.is_plain and is_below(held, parent) and held.record.host == record_of(type_, held.data).host
+        for held in holding.hosts
     )
     is_single = len({held.data for held in holding.hosts}) == len(holding.hosts)
     owners = {held.record.owner for held in (*holding.hosts, *holding.texts)}
