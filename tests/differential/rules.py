@@ -100,7 +100,7 @@ def responses_that_would_fit_compressed(
             for rr in (
                 *whole.answer,
                 *whole.authority,
-                *additional_data(whole, whole, question, truth)[0].additional,
+                *_with_glue_alone(whole, truth).additional,
             )
         )
         if 12 + len(question.name) + 4 + plain + (11 if whole.edns else 0) > room(question):
@@ -141,14 +141,14 @@ def additional_data(ours: Response, peer: Response, _: Question, truth: Truth) -
     some of a wildcard below the cut, where the parent is not authoritative and RFC 4592 does not reach.
     """
     truth.check_owned(ours.additional)
+    return _with_glue_alone(ours, truth), _with_glue_alone(peer, truth)
 
-    def in_domain(response: Response) -> Response:
-        cuts = [rr for rr in response.authority if rr.type == NS]
-        needed = {rr.rdata for rr in cuts if is_within(rr.rdata, rr.owner)}
-        glue = (rr for rr in response.additional if rr.owner in needed and truth.owns(rr))
-        return response._replace(additional=tuple(glue))
 
-    return in_domain(ours), in_domain(peer)
+def _with_glue_alone(response: Response, truth: Truth) -> Response:
+    cuts = [rr for rr in response.authority if rr.type == NS]
+    needed = {rr.rdata for rr in cuts if is_within(rr.rdata, rr.owner)}
+    glue = (rr for rr in response.additional if rr.owner in needed and truth.owns(rr))
+    return response._replace(additional=tuple(glue))
 
 
 def room(question: Question) -> int:
