@@ -5,6 +5,7 @@ dnslib packs; names go into it as labels, because its text form runs IDNA and ca
 
 import ipaddress
 import re
+import struct
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -168,7 +169,26 @@ def _svcb(values: Sequence[bytes], origin: Name) -> Any:
     target = _wire(origin)(values[1])
     buffer = DNSBuffer()
     _by_dnslib("HTTPS", [values[0], b".", *values[2:]], origin).pack(buffer)
-    return dnslib.RD(bytes(buffer.data[:2]) + target + bytes(buffer.data[3:]))
+    return dnslib.RD(bytes(buffer.data[:2]) + target + _in_order(bytes(buffer.data[3:])))
+
+
+def _in_order(octets: bytes) -> bytes:
+    """Return SvcParams in the order of their numbers; each is there once, and all that are mandatory.
+
+    RFC 9460 §2.2 and §8.
+    """
+    found: dict[int, bytes] = {}
+    at = 0
+    while at < len(octets):
+        key, length = struct.unpack_from(">HH", octets, at)
+        if key in found:
+            raise RdataFault("a parameter that is there twice")
+        found[key] = octets[at + 4 : at + 4 + length]
+        at += 4 + length
+    mandatory = [key for (key,) in struct.iter_unpack(">H", found.get(0, b""))]
+    if 0 in mandatory or not found.keys() >= set(mandatory):
+        raise RdataFault("a mandatory parameter that is not there")
+    return b"".join(struct.pack(">HH", key, len(found[key])) + found[key] for key in sorted(found))
 
 
 def _string(text: bytes) -> bytes:

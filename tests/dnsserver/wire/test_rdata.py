@@ -135,6 +135,9 @@ def test_generic_rdata_keeps_its_octets(kind, octets):
         ("NAPTR", '65536 1 "" "" "" .'),
         ("HTTPS", "1"),
         ("HTTPS", "x . alpn=h2"),
+        ("HTTPS", "1 . alpn=h2 alpn=h3"),
+        ("HTTPS", "1 . mandatory=port alpn=h2"),
+        ("HTTPS", "1 . mandatory=mandatory alpn=h2"),
         ("DS", "12345 13 2 xyz"),
         ("TLSA", "3 1 1 abc"),
         ("TYPE65280", "whatever"),
@@ -186,3 +189,9 @@ def test_text_past_65535_octets_is_a_fault():
     assert len(rdata.strings([b"a" * 65_278])) == 65_534
     with pytest.raises(RdataFault):
         rdata.strings([b"a" * 65_281])
+
+
+def test_service_parameters_are_put_in_the_order_of_their_numbers():
+    kind = const.TYPES["HTTPS"]
+    ordered = rdata.from_text(kind, "1 . mandatory=alpn alpn=h2 port=8443", ORIGIN)
+    assert rdata.from_text(kind, "1 . port=8443 alpn=h2 mandatory=alpn", ORIGIN) == ordered
