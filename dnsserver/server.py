@@ -13,13 +13,15 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from dnsserver import config as cfg
 from dnsserver.answer.identity import Identity
-from dnsserver.answer.respond import Responder, Tally, Transport
+from dnsserver.answer.respond import Responder
+from dnsserver.answer.tally import Tally, Transport
 from dnsserver.config import models
 from dnsserver.config.load import soa_names, static_records
 from dnsserver.ops import http
 from dnsserver.ops.metrics import Metrics, build_version
+from dnsserver.skydns.address import EtcdAddress
 from dnsserver.skydns.key import prefix_of
-from dnsserver.skydns.store import EtcdAddress, Store
+from dnsserver.skydns.store import Store
 from dnsserver.source.reflector import Reflector
 from dnsserver.source.rrsets import is_reverse, rrsets_of
 from dnsserver.source.static import rrsets_by_name

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dnsserver.ops import log
+from dnsserver.skydns.address import EtcdAddress, endpoint_fault
 from dnsserver.skydns.key import Key, prefix_of
-from dnsserver.skydns.store import EtcdAddress, endpoint_fault
 from syncer.duration import parse_duration
 from syncer.flags import LEVELS, ConfigError, new_parser, take_environment, unknown_flag, without_effect
 from syncer.plan import Policy

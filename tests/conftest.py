@@ -3,7 +3,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from dnsserver.skydns.store import EtcdAddress, Store
+from dnsserver.skydns.address import EtcdAddress
+from dnsserver.skydns.store import Store
 from tests.integration.tools import pytest_runtest_makereport  # noqa: F401 - the hook works by being here
 from tools.embedded_etcd import EmbeddedEtcd
 

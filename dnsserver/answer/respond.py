@@ -9,19 +9,19 @@ its labels do, and a stored name is whole and ends where its root label does.
 """
 
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import Final
 
 from dnsserver.answer import render
 from dnsserver.answer.identity import SILENT, Identity, chaos
 from dnsserver.answer.lookup import Answer, lookup
 from dnsserver.answer.render import OPT, OPT_DO, Compiled
+from dnsserver.answer.tally import Tally, Transport
 from dnsserver.wire import const
 from dnsserver.wire.message import Edns, Header, Question, extras_of, header_of, question_of
 from dnsserver.wire.name import FormatError, Name, to_text
 from dnsserver.zone.table import Node, ZoneTable
 
 Respond = Callable[[bytes], bytes | None]
-Transport = Literal["udp", "tcp"]
 
 EDNS_NSID: Final = 3
 EDNS_KEEPALIVE: Final = 11
@@ -73,27 +73,6 @@ _OPT_OCTETS: Final = 11
 
 MAX_OPTS: Final = 1024
 """Spellings of an OPT record without options that are remembered; clients of the world use some dozens."""
-
-
-class Tally:
-    """Counters on the query path: one list slot per zone and rcode, added up at scrape."""
-
-    def __init__(self) -> None:
-        self.slots: dict[tuple[str, int], int] = {}
-        """(zone apex, or "" outside all zones; rcode) → slot."""
-        self.responses: dict[Transport, list[int]] = {"udp": [], "tcp": []}
-        self.truncated = 0
-        self.dropped = 0
-        """Messages without a response: responses, or under 12 octets."""
-        self.faults = 0
-        """Queries answered with SERVFAIL because of a fault of ours."""
-
-    def slot(self, zone: str, rcode: int) -> int:
-        """Return the slot, making it if it is new."""
-        found = self.slots.setdefault((zone, rcode), len(self.slots))
-        for counts in self.responses.values():
-            counts.extend([0] * (found + 1 - len(counts)))
-        return found
 
 
 class Responder:

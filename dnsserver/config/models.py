@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
 
-from dnsserver.skydns.store import endpoint_fault
+from dnsserver.skydns.address import endpoint_fault
 from dnsserver.source.zonefile import ZoneFile
 from dnsserver.transport.sockets import Address
 from dnsserver.wire import const, name

@@ -16,7 +16,8 @@ import dns.message
 import dns.rdatatype
 import dns.rdtypes.ANY.SOA
 
-from dnsserver.answer.respond import Responder, Transport
+from dnsserver.answer.respond import Responder
+from dnsserver.answer.tally import Transport
 from dnsserver.transfer.history import Delta, Journal
 from dnsserver.transfer.messages import Head, Sign, messages, soa
 from dnsserver.transfer.tsig import Keys, Signature, verified

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from dnsserver.answer.respond import Responder, Transport
+from dnsserver.answer.respond import Responder
+from dnsserver.answer.tally import Transport
 from dnsserver.transfer.contents import Contents
 from dnsserver.transfer.history import Journal
 from dnsserver.transfer.notify import Announcer, Secondary

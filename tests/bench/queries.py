@@ -13,7 +13,8 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from dnsserver.skydns.store import MAX_OPERATIONS, EtcdAddress, Store
+from dnsserver.skydns.address import EtcdAddress
+from dnsserver.skydns.store import MAX_OPERATIONS, Store
 from tests.bench import workload
 from tests.bench.servers import BenchError, Dnsserver, Knot, Load, Server, drive, find_tool
 from tests.bench.workload import MIXES, Mix

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from dnsserver.skydns.address import EtcdAddress
 from dnsserver.skydns.key import Key
-from dnsserver.skydns.store import EtcdAddress, Store
+from dnsserver.skydns.store import Store
 from tests.differential import questions, skydns
 from tests.differential.compare import compare
 from tests.differential.exchange import ask

@@ -9,7 +9,8 @@ from weakref import WeakKeyDictionary
 import dns.message
 import yaml
 
-from dnsserver.answer.respond import Responder, Tally, Transport
+from dnsserver.answer.respond import Responder
+from dnsserver.answer.tally import Tally, Transport
 from dnsserver.config import load
 from dnsserver.server import zone_table
 from dnsserver.skydns.key import Key, labels_of, prefix_of

@@ -28,8 +28,9 @@ import dns.rrset
 import pytest
 import yaml
 
+from dnsserver.skydns.address import EtcdAddress
 from dnsserver.skydns.key import Key, prefix_of
-from dnsserver.skydns.store import EtcdAddress, Store
+from dnsserver.skydns.store import Store
 from dnsserver.zone.table import ZoneTable
 from tests.dnsserver.support import NO_ETCD, filled, lines, parsed, responder, table_of
 from tests.programs import DnsServer

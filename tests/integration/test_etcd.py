@@ -7,8 +7,9 @@ import time
 
 import pytest
 
+from dnsserver.skydns.address import EtcdAddress
 from dnsserver.skydns.key import Key
-from dnsserver.skydns.store import EtcdAddress, Store
+from dnsserver.skydns.store import Store
 from tests.programs import DnsServer, eventually
 from tools.embedded_etcd import EmbeddedEtcd, find_program, free_port
 

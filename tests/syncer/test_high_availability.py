@@ -8,7 +8,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from dnsserver.skydns.store import EtcdAddress, Store, StoreUnavailable
+from dnsserver.skydns.address import EtcdAddress
+from dnsserver.skydns.store import Store, StoreUnavailable
 from tests.syncer.process import Syncer, eventually, hosts
 from tools.embedded_etcd import EmbeddedCluster
 

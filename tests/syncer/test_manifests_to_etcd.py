@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from dnsserver.skydns.store import EtcdAddress, Store
+from dnsserver.skydns.address import EtcdAddress
+from dnsserver.skydns.store import Store
 from tests.syncer.process import Syncer, eventually, hosts
 
 INGRESS = """\

@@ -11,7 +11,8 @@ import dns.rdatatype
 import dns.tsig
 import pytest
 
-from dnsserver.answer.respond import Responder, Tally
+from dnsserver.answer.respond import Responder
+from dnsserver.answer.tally import Tally
 from dnsserver.transfer import tsig
 from dnsserver.transfer.contents import Contents
 from dnsserver.transfer.history import Journal

@@ -10,7 +10,8 @@ from typing import Any
 import dns.message
 import uvloop
 
-from dnsserver.answer.respond import Responder, Tally
+from dnsserver.answer.respond import Responder
+from dnsserver.answer.tally import Tally
 from dnsserver.transport import mmsg
 from dnsserver.transport.sockets import Address, listen_tcp, listen_udp
 from dnsserver.transport.tcp import TcpListener
