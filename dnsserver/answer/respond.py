@@ -210,7 +210,7 @@ class Responder:
             self._tally.dropped += 1
             return None
         if header.opcode != const.QUERY:
-            return self._bare(query, const.NOTIMP)
+            return self._not_implemented(query, header)
         if header.qdcount != 1:
             return self._bare(query, const.FORMERR)
         try:
@@ -226,6 +226,18 @@ class Responder:
                 return None
             answer = self._answer(question, edns)
         return self._render(query, header, question, edns, answer, reserve)
+
+    def _not_implemented(self, query: bytes, header: Header) -> bytes | None:
+        """Answer another opcode: with question and OPT, if it is built like a query with one question."""
+        try:
+            if header.qdcount != 1:
+                return self._bare(query, const.NOTIMP)
+            question = question_of(query)
+            edns, _ = extras_of(query, header, question.end)
+        except FormatError:
+            return self._bare(query, const.NOTIMP)
+        reply = self._render(query, header, question, edns, Answer(const.NOTIMP))
+        return reply[:2] + bytes((reply[2] | header.opcode << 3,)) + reply[3:]
 
     def _answer(self, question: Question, edns: Edns | None) -> Answer:
         if edns and edns.version:
