@@ -94,10 +94,13 @@ def clashes(records: Iterable[Stored], owner: Name) -> bool:
         return False
     kinds: set[object] = set()
     for _, record in records:
-        if record.host:
-            # Each host name for itself: a name has one CNAME.
-            kinds.add("address" if rdata.address(record.host) else _target(record.host))
-        elif record.text:
+        if record.host and rdata.address(record.host):
+            kinds.add("address")
+        elif record.host and not record.port and not record.mail:
+            # Each host name for itself: a name has one CNAME. With a port, or for mail, it is asked for by
+            # SRV and MX, of which there may be several.
+            kinds.add(_target(record.host))
+        elif record.text and not record.host:
             kinds.add("text")
     return len(kinds) > 1 and not kinds <= {"address", "text"}
 

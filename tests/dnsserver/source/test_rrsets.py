@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dnsserver.skydns.key import Key
 from dnsserver.skydns.record import Record, RecordError
-from dnsserver.source.rrsets import checked, owner_of
+from dnsserver.source.rrsets import checked, clashes, owner_of
 from dnsserver.wire import name
+from dnsserver.zone.zone import Stored
 from tests.dnsserver.support import filled, table_of
 from tests.dnsserver.worlds import shape
 
@@ -59,3 +61,31 @@ def test_a_text_past_what_rdata_holds_is_a_record_error():
     with pytest.raises(RecordError) as caught:
         checked(Record(text="a" * 65_400))
     assert caught.value.reason == "size"
+
+
+def stored(*records: Record) -> list[Stored]:
+    return [Stored(Key(b"/skydns/example/%d" % number), record) for number, record in enumerate(records)]
+
+
+ADDRESS, ALIAS, OTHER = Record(host="192.0.2.1"), Record(host="a.example"), Record(host="b.example")
+
+
+@pytest.mark.parametrize(
+    ("records", "clash"),
+    [
+        ((ADDRESS, Record(host="2001:db8::1"), Record(text="t")), False),
+        ((ALIAS, ALIAS), False),
+        ((ALIAS, OTHER), True),
+        ((ALIAS, ADDRESS), True),
+        ((ALIAS, Record(text="t")), True),
+        ((Record(host="a.example", port=80), Record(host="b.example", port=80)), False),
+        ((Record(host="a.example", mail=True), Record(host="b.example", mail=True)), False),
+        ((Record(host="a.example", text="note"), Record()), False),
+    ],
+)
+def test_host_names_clash_with_each_other_and_with_other_data_unless_they_are_srv_or_mx(records, clash):
+    assert clashes(stored(*records), name.from_text("www.example.")) is clash
+
+
+def test_host_names_of_a_reverse_zone_do_not_clash():
+    assert not clashes(stored(ALIAS, OTHER), name.from_text("1.2.0.192.in-addr.arpa."))
