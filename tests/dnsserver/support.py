@@ -80,8 +80,12 @@ def responder(table: ZoneTable, transport: Transport = "udp") -> Responder:
 
 
 def parsed(reply: bytes) -> dns.message.Message:
-    """Return a response as dnspython reads it, each RR apart, so that nothing twice is hidden."""
-    return dns.message.from_wire(reply, one_rr_per_rrset=True)
+    """Return a response as dnspython reads it, each RR apart, so that nothing twice is hidden.
+
+    It is read as one to a QUERY whatever its opcode: in an UPDATE dnspython takes questions for zones.
+    """
+    as_query = reply[:2] + bytes((reply[2] & 0x87,)) + reply[3:]
+    return dns.message.from_wire(as_query, one_rr_per_rrset=True)
 
 
 def lines(section: Iterable[Any]) -> list[str]:
