@@ -43,6 +43,11 @@ class Answer(NamedTuple):
     """The wildcard that the first owner's data was synthesised from (RFC 4592 §2.2.1)."""
 
     @property
+    def is_denial(self) -> bool:
+        """Say whether it holds nothing but that the name, or the type, is not there."""
+        return self.authoritative and not self.answer
+
+    @property
     def depends(self) -> bool:
         """Say whether it may hold data of names other than the question's, the zone's SOA aside."""
         return any(rrset.type in _POINTING for _, rrset in self.answer + self.authority)

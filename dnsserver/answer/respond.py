@@ -273,8 +273,10 @@ class Responder:
         # A referral without its glue would lead nowhere, so it is cut (RFC 9471 §3.1).
         if answer.optional:
             attempts += [answer._replace(additional=()), answer._replace(authority=(), additional=())]
+        # Names of one length share their denials, so those point to nothing below the apex.
+        base = answer.zone.apex if answer.is_denial and answer.zone else question.name
         for attempt in attempts:
-            head, bodies, _, _ = render.compiled(attempt, question.name, len(question.name), slot, 1)
+            head, bodies, _, _ = render.compiled(attempt, base, len(question.name), slot, 1)
             body = bodies[0]
             if question.end + len(body) + len(tail) <= limit:
                 return query[:2] + head[kind] + echoed + body + tail
@@ -310,10 +312,10 @@ class Responder:
         zone = answer.zone
         if zone is None or not zone.synced or question.type in _META:
             return
-        if not answer.answer and answer.authoritative:
+        if answer.is_denial:
             octets = len(question.name)
             zone.negative[answer.rcode << 8 | octets] = render.compiled(
-                answer._replace(source=None), zone.apex, octets, self._slot(answer)
+                answer, zone.apex, octets, self._slot(answer)
             )
         source = answer.source or question.name
         node = self._table.nodes.get(source)
