@@ -217,3 +217,11 @@ def test_a_fault_of_ours_is_told_once_and_answered_with_servfail():
     reply = served.respond(QUERY)
     assert reply[3] & 15 == 2
     assert len(seen) == 1
+
+
+def test_a_denial_points_to_the_apex_alone_on_both_ways():
+    served = responder(table_of([{"name": "k8s.local."}]))
+    beside = dns.message.make_query("x1.dns.k8s.local.", "A", id=1).to_wire()
+    for query in (dns.message.make_query("x1.abc.k8s.local.", "A", id=1).to_wire(), beside):
+        served.respond(query)
+    assert served.respond(beside) == served.slow(beside)
