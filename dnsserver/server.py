@@ -17,6 +17,7 @@ from dnsserver.answer.respond import Responder
 from dnsserver.answer.tally import Tally, Transport
 from dnsserver.config import models
 from dnsserver.config.load import soa_names, static_records
+from dnsserver.config.zone import Zone as ZoneModel
 from dnsserver.ops import http
 from dnsserver.ops.metrics import Metrics, build_version
 from dnsserver.skydns.address import EtcdAddress
@@ -52,7 +53,7 @@ def zone_table(config: models.Config) -> ZoneTable:
     )
 
 
-def _zone(zone: models.Zone, apex: Name, *, from_etcd: bool) -> Zone:
+def _zone(zone: ZoneModel, apex: Name, *, from_etcd: bool) -> Zone:
     soa, serial, ttl = _soa(zone, apex)
     return Zone(
         apex,
@@ -69,7 +70,7 @@ def _zone(zone: models.Zone, apex: Name, *, from_etcd: bool) -> Zone:
     )
 
 
-def _soa(zone: models.Zone, apex: Name) -> tuple[Soa, int, int]:
+def _soa(zone: ZoneModel, apex: Name) -> tuple[Soa, int, int]:
     """Return the SOA, its first serial and its TTL: the zone file's, else those of the configuration."""
     if zone.imported and zone.imported.soa:
         soa, serial = soa_of(zone.imported.soa)

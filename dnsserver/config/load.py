@@ -11,7 +11,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from dnsserver.config.document import Document, Fault, Path, Place, read
-from dnsserver.config.models import Config, Soa, StaticLine, Zone, apexes
+from dnsserver.config.fields import apexes
+from dnsserver.config.models import Config
+from dnsserver.config.zone import Soa, StaticLine, Zone
 from dnsserver.source.static import StaticRecord, clashes
 from dnsserver.source.zonefile import DNAME_FAULT, ZoneFile, ZoneFileFault, parse
 from dnsserver.wire import const, name, rdata

@@ -3,7 +3,7 @@
 import pytest
 
 from dnsserver.config import ConfigError, load
-from dnsserver.config.models import apexes
+from dnsserver.config.fields import apexes
 from dnsserver.wire import name
 
 

@@ -1,0 +1,108 @@
+"""The models of one zone in the zone YAML, and of who may transfer it."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PrivateAttr, model_validator
+
+from dnsserver.config.fields import (
+    AddressOrNetwork,
+    Apexes,
+    DomainName,
+    ListenAddress,
+    Model,
+    RecordType,
+    Seconds,
+    Ttl,
+)
+from dnsserver.source.zonefile import ZoneFile
+
+
+class Soa(Model):
+    """The SOA record (RFC 1035 §3.3.13); names without a final dot are relative to the zone."""
+
+    mname: str = "ns.dns"
+    rname: str = "hostmaster"
+    refresh: Seconds = 7200
+    retry: Seconds = 1800
+    expire: Seconds = 86_400
+    minimum: Seconds = 30
+    """How long a negative answer may be cached."""
+    serial: Annotated[int, Field(ge=0, le=2**32 - 1)] = 1
+    """For a zone without etcd; from etcd comes the revision of the last change."""
+
+
+class StaticLine(Model):
+    name: str
+    """Relative to the zone without a final dot; `@` is the apex."""
+    type: RecordType
+    data: str
+    """Zone-file text."""
+    ttl: Ttl | None = None
+    """Seconds; left out, the zone's."""
+
+
+class Peer(Model):
+    """Who may transfer a zone."""
+
+    address: AddressOrNetwork
+    """An address, or a network."""
+    key: DomainName | None = None
+    """The key under `tsig` that must sign the query; left out, unsigned ones are taken too."""
+
+
+class Secondary(Model):
+    """Who is told by NOTIFY that a zone has changed."""
+
+    address: ListenAddress
+    key: DomainName | None = None
+    """The key under `tsig` that signs the NOTIFY."""
+
+
+class Transfer(Model):
+    """AXFR, IXFR and NOTIFY of a zone; without `allow` there are none."""
+
+    allow: list[Peer] = []
+    notify: list[Secondary] = []
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.notify and not self.allow:
+            raise ValueError("notify without allow: nobody who is told could transfer the zone")
+        return self
+
+
+class TsigKey(Model):
+    name: DomainName
+    algorithm: Literal["hmac-sha256", "hmac-sha512"] = "hmac-sha256"
+    secret_file: Annotated[str, Field(min_length=1)]
+    """A file, from the YAML's directory, that holds the secret in base64 and nothing else."""
+    _secret: bytes = PrivateAttr(b"")
+
+    @property
+    def secret(self) -> bytes:
+        """What stood in `secret_file` when the configuration was loaded."""
+        return self._secret
+
+
+class Zone(Model):
+    name: Apexes
+    """A domain name, or a network as 10.0.0.0/24 for its reverse zones."""
+    ttl: Ttl = 300
+    """Seconds, for records that set none."""
+    soa: Soa = Soa()
+    serial: Literal["revision", "time"] = "revision"
+    """Where the serial of a change comes from: etcd's revision, or the clock in seconds."""
+    lookup: Literal["skydns", "exact"] = "skydns"
+    """skydns: a record without targetstrip answers for its ancestors too, where they own nothing."""
+    minimal: bool = True
+    """Leave the zone's name servers out of answers that do not need them."""
+    records: list[StaticLine] = []
+    file: str = ""
+    """A zone file, from the YAML's directory; its SOA counts instead of `soa`. Beside `records`."""
+    transfer: Transfer = Transfer()
+    _imported: ZoneFile | None = PrivateAttr(None)
+
+    @property
+    def imported(self) -> ZoneFile | None:
+        """What stood in `file` when the configuration was loaded."""
+        return self._imported
