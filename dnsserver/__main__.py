@@ -10,11 +10,12 @@ from typing import Any, Final, NamedTuple
 
 import uvloop
 
+from dnsserver.build import etcd_address
 from dnsserver.config import ConfigError, Override, load
 from dnsserver.config.load import static_records
 from dnsserver.ops import log
 from dnsserver.ops.metrics import build_version
-from dnsserver.server import Server, etcd_address
+from dnsserver.server import Server
 from dnsserver.transport.sockets import ListenError
 
 DEFAULT_CONFIG: Final = "config/zone.yaml"

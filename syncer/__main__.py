@@ -180,9 +180,9 @@ class _Program:
         if election is not None:
             metrics.add(lambda: collect_leadership(election.fence is not None, election.terms))
         pages = {
-            "/metrics": metrics.page,
-            "/healthz": self._health.alive,
-            "/readyz": self._health.ready,
+            "/metrics": lambda *_: metrics.page(),
+            "/healthz": lambda *_: self._health.alive(),
+            "/readyz": lambda *_: self._health.ready(),
         }
         host, port = self._config.metrics_host, self._config.metrics_port
         try:

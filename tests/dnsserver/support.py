@@ -11,8 +11,8 @@ import yaml
 
 from dnsserver.answer.respond import Responder
 from dnsserver.answer.tally import Tally, Transport
+from dnsserver.build import zone_table
 from dnsserver.config import load
-from dnsserver.server import zone_table
 from dnsserver.skydns.key import Key, labels_of, prefix_of
 from dnsserver.skydns.record import RecordError, decode
 from dnsserver.source.rrsets import checked, owner_of
