@@ -13,7 +13,8 @@ from typing import Final
 from dnsserver.ops import http
 from dnsserver.ops import log as logs
 from dnsserver.ops.metrics import Metrics
-from dnsserver.skydns.store import Compacted, Conflict, Fenced, Store, StoreUnavailable
+from dnsserver.skydns.connection import Compacted, StoreUnavailable
+from dnsserver.skydns.store import Conflict, Fenced, Store
 from syncer.config import Config, load
 from syncer.controller import Controller, Settings
 from syncer.flags import ConfigError
