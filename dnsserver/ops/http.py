@@ -22,6 +22,8 @@ class Page(NamedTuple):
     status: int
     body: bytes
     content_type: str = "text/plain; charset=utf-8"
+    headers: tuple[tuple[str, str], ...] = ()
+    """Names and values beside those that every response has."""
 
 
 Handler = Callable[[str, str], Page | Awaitable[Page]]
@@ -73,6 +75,7 @@ async def _answer(head: bytes, pages: Mapping[str, Handler]) -> bytes:
         f"Content-Length: {len(page.body)}",
         "Connection: close",
         *(["Allow: GET, HEAD"] if page.status == 405 else []),
+        *(f"{name}: {value}" for name, value in page.headers),
         "\r\n",
     )
     return "\r\n".join(lines).encode("latin-1") + (b"" if method == b"HEAD" else page.body)
