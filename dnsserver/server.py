@@ -90,7 +90,7 @@ class Server:
                 log.warning("%s", error)
                 continue
             self._udp.append(await serve_udp(datagrams, udp.respond, service.transfers.over_udp))
-            listener = TcpListener(tcp.respond, deferred=service.transfers.over_tcp)
+            listener = TcpListener(tcp.respond, service.transfers.over_tcp)
             await listener.start(streams)
             self._tcp.append(listener)
             served += 1

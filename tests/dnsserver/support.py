@@ -74,9 +74,9 @@ def raising(error: Exception) -> None:
 _TALLIES: "WeakKeyDictionary[ZoneTable, Tally]" = WeakKeyDictionary()
 
 
-def responder(table: ZoneTable, transport: Transport = "udp") -> Responder:
+def responder(table: ZoneTable, transport: Transport = "udp", **options: Any) -> Responder:
     """Return a responder. Those of one table count in one tally: what is compiled says where."""
-    return Responder(table, _TALLIES.setdefault(table, Tally()), transport, raising)
+    return Responder(table, _TALLIES.setdefault(table, Tally()), transport, raising, **options)
 
 
 def parsed(reply: bytes) -> dns.message.Message:
