@@ -48,19 +48,20 @@ def test_both_images_run_on_the_run_stage_as_a_numbered_user_that_is_not_root(st
 def test_build_and_run_stages_stand_on_one_base(stages):
     """The environment's python is a link to the base's."""
     assert instructions(stages[""], "ARG") == ["BASE=python:3.13-slim"]
-    assert {instructions(stages[s], "FROM")[0].split()[0] for s in ("build", "run")} == {"${BASE}"}
+    assert [n for n, s in stages.items() if "${BASE}" in str(s[:1])] == ["dependencies", "run"]
 
 
 def test_only_the_syncer_image_has_the_syncers_dependencies(stages):
     extra = {name: "--extra syncer" in str([" ".join(w) for w in stage]) for name, stage in stages.items()}
-    assert [name for name, has in extra.items() if has] == ["build-syncer"]
+    assert [name for name, has in extra.items() if has] == ["dependencies-syncer", "build-syncer"]
+    assert instructions(stages["build-dnsserver"], "FROM") == ["dependencies AS build-dnsserver"]
     assert instructions(stages["syncer"], "COPY")[0].startswith("--from=build-syncer ")
     assert instructions(stages["dnsserver"], "COPY")[0].startswith("--from=build-dnsserver ")
 
 
 def test_each_sync_takes_the_lock_as_it_is_and_no_development_dependency(stages):
     syncs = [run for stage in stages.values() for run in instructions(stage, "RUN") if "uv sync" in run]
-    assert len(syncs) == 3
+    assert len(syncs) == 4
     assert all("--frozen --no-dev" in run for run in syncs)
 
 
@@ -70,6 +71,24 @@ def test_no_image_claims_a_privileged_port(stages):
     ]
     assert 1053 in ports
     assert min(ports) > 1023
+
+
+def test_each_image_asks_its_own_ready_page_whether_it_is_healthy(stages):
+    pages = {
+        name: re.findall(r"http://127\.0\.0\.1:(\d+)(/\w+)", check)
+        for name, stage in stages.items()
+        for check in instructions(stage, "HEALTHCHECK")
+    }
+    assert pages == {"dnsserver": [("8181", "/ready")], "syncer": [("7979", "/readyz")]}
+    for name, [(port, _)] in pages.items():
+        assert f"{port}/tcp" in instructions(stages[name], "EXPOSE")[0]
+
+
+def test_each_image_says_what_it_is(stages):
+    for name in ("dnsserver", "syncer"):
+        [label] = instructions(stages[name], "LABEL")
+        assert f"org.opencontainers.image.title={name} " in label
+        assert "org.opencontainers.image.licenses=Apache-2.0" in label
 
 
 def test_what_the_dockerfile_copies_is_let_in_by_dockerignore(stages):
@@ -98,7 +117,10 @@ def test_each_service_is_read_only_without_capabilities_or_new_privileges(compos
 def test_only_port_53_is_published_and_on_loopback_unless_told(compose):
     published = {n: s["ports"] for n, s in compose["services"].items() if "ports" in s}
     assert published == {
-        "dnsserver": ["${DNS_BIND:-127.0.0.1}:53:1053/udp", "${DNS_BIND:-127.0.0.1}:53:1053/tcp"]
+        "dnsserver": [
+            "${DNS_BIND:-127.0.0.1}:${DNS_PORT:-53}:1053/udp",
+            "${DNS_BIND:-127.0.0.1}:${DNS_PORT:-53}:1053/tcp",
+        ]
     }
 
 
@@ -115,6 +137,12 @@ def test_each_target_named_by_compose_is_a_stage(compose, stages):
     targets = {name: s["build"]["target"] for name, s in compose["services"].items() if "build" in s}
     assert targets == {"dnsserver": "dnsserver", "syncer": "syncer"}
     assert set(targets.values()) <= set(stages)
+
+
+def test_compose_builds_on_the_base_of_the_dockerfile_unless_told(compose, stages):
+    [default] = instructions(stages[""], "ARG")
+    given = [s["build"]["args"] for s in compose["services"].values() if "build" in s]
+    assert given == [{"BASE": f"${{{default.replace('=', ':-')}}}"}] * 2
 
 
 def test_syncer_takes_the_arguments_that_compose_gives_it(compose, monkeypatch):
@@ -136,4 +164,6 @@ def test_etcd_is_checked_and_its_data_is_on_a_named_volume(compose):
 
 def test_both_deployments_run_the_same_etcd(compose):
     manifest = (ROOT / "config" / "kubernetes" / "etcd.yaml").read_text()
-    assert f"image: {compose['services']['etcd']['image']}\n" in manifest
+    image = re.fullmatch(r"\$\{ETCD_IMAGE:-(.+:v\d+\.\d+\.\d+)\}", compose["services"]["etcd"]["image"])
+    assert image
+    assert f"image: {image[1]}\n" in manifest

@@ -9,8 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from dnsserver.skydns.address import EtcdAddress
-from dnsserver.skydns.connection import StoreUnavailable
-from dnsserver.skydns.store import Store
+from dnsserver.skydns.store import Store, StoreUnavailable
 from tests.syncer.process import Syncer, eventually, hosts
 from tools.embedded_etcd import EmbeddedCluster
 

@@ -3,10 +3,9 @@ import time
 import pytest
 
 from dnsserver.skydns.address import EtcdAddress
-from dnsserver.skydns.connection import StoreUnavailable
 from dnsserver.skydns.key import Key
 from dnsserver.skydns.lease import Leases
-from dnsserver.skydns.store import Conflict, Fence, Fenced, Store
+from dnsserver.skydns.store import Conflict, Fence, Fenced, Store, StoreUnavailable
 
 
 @pytest.fixture
