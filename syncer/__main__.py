@@ -13,7 +13,8 @@ from typing import Final
 from dnsserver.ops import http
 from dnsserver.ops import log as logs
 from dnsserver.ops.metrics import Metrics
-from dnsserver.skydns.store import Compacted, Conflict, Fenced, Store, StoreUnavailable
+from dnsserver.skydns.connection import Compacted, StoreUnavailable
+from dnsserver.skydns.store import Conflict, Fenced, Store
 from syncer.config import Config, load
 from syncer.controller import Controller, Settings
 from syncer.flags import ConfigError
@@ -180,9 +181,9 @@ class _Program:
         if election is not None:
             metrics.add(lambda: collect_leadership(election.fence is not None, election.terms))
         pages = {
-            "/metrics": metrics.page,
-            "/healthz": self._health.alive,
-            "/readyz": self._health.ready,
+            "/metrics": lambda *_: metrics.page(),
+            "/healthz": lambda *_: self._health.alive(),
+            "/readyz": lambda *_: self._health.ready(),
         }
         host, port = self._config.metrics_host, self._config.metrics_port
         try:

@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
-from dnsserver.skydns.store import Compacted, Conflict, Fence, Fenced, StoreUnavailable
+from dnsserver.skydns.connection import Compacted, StoreUnavailable
+from dnsserver.skydns.store import Conflict, Fence, Fenced
 from syncer.endpoint import Endpoint, Rejection
 from syncer.metrics import Statistics
 from syncer.notes import Notes

@@ -13,9 +13,10 @@ from contextlib import suppress
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
+from dnsserver.skydns.connection import Compacted, StoreUnavailable
 from dnsserver.skydns.key import Key
 from dnsserver.skydns.lease import Leases
-from dnsserver.skydns.store import Compacted, Fence, Store, StoreUnavailable
+from dnsserver.skydns.store import Fence, Store
 
 LEASE_TTL: Final = 3
 """Seconds after which a leader that fell silent is none. etcd grants no less than 2, and needs up to half a

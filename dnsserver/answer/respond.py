@@ -88,13 +88,15 @@ class Responder:
         identity: Identity = SILENT,
         idle_timeout: float = 0,
         defers: bool = False,
+        forwards: bool = False,
     ) -> None:
         """Answer by a table; `idle_timeout` in seconds is told to TCP clients that ask (RFC 7828).
 
         With `defers` there is no response here to AXFR, IXFR and signed queries: they are for whoever knows
-        keys and the client's address.
+        keys and the client's address. With `forwards` there is none to questions of class IN outside all
+        zones, which are else refused.
         """
-        self._defers = defers
+        self._defers, self._forwards = defers, forwards
         self._identity = identity
         self._keepalive = 0 if transport == "udp" else min(int(idle_timeout * 10), 65_535)
         self._table = table
@@ -225,6 +227,8 @@ class Responder:
             if self._defers and (tsig_at is not None or question.type in (const.AXFR, const.IXFR)):
                 return None
             answer = self._answer(question, edns)
+            if self._forwards and answer.error == const.EDE_NOT_AUTHORITATIVE:
+                return None
         return self._render(query, header, question, edns, answer, reserve)
 
     def _not_implemented(self, query: bytes, header: Header) -> bytes | None:

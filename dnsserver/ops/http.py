@@ -5,7 +5,7 @@ seconds, answers, and closes; anything but GET or HEAD of a known path is refuse
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
@@ -22,9 +22,12 @@ class Page(NamedTuple):
     status: int
     body: bytes
     content_type: str = "text/plain; charset=utf-8"
+    headers: tuple[tuple[str, str], ...] = ()
+    """Names and values beside those that every response has."""
 
 
-Handler = Callable[[], Page]
+Handler = Callable[[str, str], Page | Awaitable[Page]]
+"""(path, query string as it was sent) → the page."""
 
 
 async def serve(host: str, port: int, pages: Mapping[str, Handler]) -> asyncio.Server:
@@ -41,7 +44,7 @@ async def serve(host: str, port: int, pages: Mapping[str, Handler]) -> asyncio.S
         try:
             if connections <= MAX_CONNECTIONS:
                 async with asyncio.timeout(TIMEOUT):
-                    writer.write(_answer(await reader.readuntil(b"\r\n\r\n"), pages))
+                    writer.write(await _answer(await reader.readuntil(b"\r\n\r\n"), pages))
                     await writer.drain()
         except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass
@@ -52,10 +55,11 @@ async def serve(host: str, port: int, pages: Mapping[str, Handler]) -> asyncio.S
     return await asyncio.start_server(connected, host, port, limit=MAX_HEAD)
 
 
-def _answer(head: bytes, pages: Mapping[str, Handler]) -> bytes:
+async def _answer(head: bytes, pages: Mapping[str, Handler]) -> bytes:
     method, _, rest = head.split(b"\r\n", 1)[0].partition(b" ")
     target, _, version = rest.partition(b" ")
-    handler = pages.get(target.partition(b"?")[0].decode("latin-1"))
+    path, _, query = target.decode("latin-1").partition("?")
+    handler = pages.get(path)
     if not version.startswith(b"HTTP/1."):
         page = Page(400, b"bad request\n")
     elif method not in (b"GET", b"HEAD"):
@@ -63,13 +67,15 @@ def _answer(head: bytes, pages: Mapping[str, Handler]) -> bytes:
     elif handler is None:
         page = Page(404, f"not found; there is {', '.join(sorted(pages))}\n".encode())
     else:
-        page = handler()
+        answer = handler(path, query)
+        page = answer if isinstance(answer, Page) else await answer
     lines = (
         f"HTTP/1.1 {page.status} {HTTPStatus(page.status).phrase}",
         f"Content-Type: {page.content_type}",
         f"Content-Length: {len(page.body)}",
         "Connection: close",
         *(["Allow: GET, HEAD"] if page.status == 405 else []),
+        *(f"{name}: {value}" for name, value in page.headers),
         "\r\n",
     )
     return "\r\n".join(lines).encode("latin-1") + (b"" if method == b"HEAD" else page.body)

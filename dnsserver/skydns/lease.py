@@ -3,8 +3,8 @@
 from typing import Any, NamedTuple
 
 from dnsserver.skydns import etcdpb
+from dnsserver.skydns.connection import Connection, StoreUnavailable
 from dnsserver.skydns.key import Key
-from dnsserver.skydns.store import Store, StoreUnavailable
 
 etcdpb.install()
 
@@ -24,7 +24,7 @@ class Holder(NamedTuple):
 class Leases:
     """The leases of one etcd. Every call raises StoreUnavailable where etcd does not answer."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Connection) -> None:
         self._store = store
 
     def grant(self, ttl: int) -> int:

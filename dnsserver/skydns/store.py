@@ -1,29 +1,22 @@
-"""The etcd client: read a prefix at one revision, watch it from there, commit guarded transactions.
+"""What is read from etcd and written there: a prefix at one revision, a watch from there, transactions.
 
-etcd3 gives the channel and the stubs and nothing else: its watch goes deaf after an outage, its range
-ignores `limit` and `revision`. Every call has a deadline. An error closes the connection, and the next
-call makes a new one to the next endpoint, with a new token and the certificate files as they are then.
+etcd3's own watch goes deaf after an outage, its range ignores `limit` and `revision`; so only its stubs are
+used.
 """
 
 import queue
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
-
-import grpc
 
 from dnsserver.skydns import etcdpb
-from dnsserver.skydns.address import EtcdAddress
+from dnsserver.skydns.connection import Compacted, Connection, StoreUnavailable
+from dnsserver.skydns.entry import Batch, Entry, Head, Page
 from dnsserver.skydns.key import Key, range_end
 
 etcdpb.install()
 
-import etcd3  # noqa: E402
 from etcd3 import etcdrpc as pb  # noqa: E402
-
-CALL_TIMEOUT: Final = 5.0
-"""Seconds for a unary call."""
 
 PROBE_INTERVAL: Final = 5.0
 """Seconds without an event after which a watch asks whether its member still has a leader."""
@@ -36,27 +29,6 @@ MAX_OPERATIONS: Final = 127
 
 _BACKLOG: Final = 64
 """Watch responses read ahead of the consumer; past it gRPC's flow control holds etcd back."""
-
-_CHANNEL_OPTIONS: Final = (
-    ("grpc.max_receive_message_length", -1),  # a resumed watch may bring more than the default 4 MiB
-    ("grpc.max_send_message_length", -1),
-    ("grpc.keepalive_time_ms", 10_000),  # etcd refuses pings more often than every 5 s
-    ("grpc.keepalive_timeout_ms", 5_000),
-    ("grpc.http2.ping_timeout_ms", 5_000),  # without it grpcio holds a stopped peer for 60 s
-    ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.min_reconnect_backoff_ms", 1_000),
-    ("grpc.max_reconnect_backoff_ms", 5_000),
-    ("grpc.enable_http_proxy", 0),
-)
-
-
-class StoreUnavailable(Exception):
-    """etcd did not answer, or refused. Retry with back-off; the next call connects anew."""
-
-
-class Compacted(Exception):
-    """The revision asked for is gone. Take a snapshot again."""
 
 
 class Conflict(Exception):
@@ -74,72 +46,8 @@ class Fence(NamedTuple):
     created: int
 
 
-class Entry(NamedTuple):
-    """A key as etcd has it. `value` is None where the key was deleted."""
-
-    key: Key
-    value: bytes | None
-    revision: int
-    lease: int = 0
-
-
-class Page(NamedTuple):
-    """Some keys of a snapshot, in key order; all pages of one snapshot have one revision."""
-
-    entries: list[Entry]
-    revision: int
-    cluster_id: int
-
-
-class Batch(NamedTuple):
-    """What one watch response brought: every change up to `revision`; no entries is a sign of life."""
-
-    entries: list[Entry]
-    revision: int
-
-
-class Head(NamedTuple):
-    cluster_id: int
-    revision: int
-
-
-class _Client(etcd3.Etcd3Client):  # type: ignore[misc]
-    def _get_secure_creds(
-        self, ca_cert: str, cert_key: str | None = None, cert_cert: str | None = None
-    ) -> grpc.ChannelCredentials:
-        # An empty ca_cert means the system's roots, which etcd3 cannot express: it takes a missing
-        # CA for "no TLS" and would send the password in clear text.
-        def octets(path: str | None) -> bytes | None:
-            if not path:
-                return None
-            with open(path, "rb") as file:
-                return file.read()
-
-        credentials: grpc.ChannelCredentials = grpc.ssl_channel_credentials(
-            octets(ca_cert), octets(cert_key), octets(cert_cert)
-        )
-        return credentials
-
-
-class Store:
-    """A connection to one member of an etcd cluster at a time. Blocking; safe to use from several threads."""
-
-    def __init__(self, address: EtcdAddress, call_timeout: float = CALL_TIMEOUT) -> None:
-        self._address, self._call_timeout = address, call_timeout
-        self._turn = 0
-        self._lock = threading.Lock()
-        self._client: _Client | None = None
-        self._closed = False
-
-    @property
-    def endpoint(self) -> str:
-        """The member that the next call goes to."""
-        return self._address.endpoints[self._turn % len(self._address.endpoints)]
-
-    def close(self) -> None:
-        """End every call that is under way; calls after this raise StoreUnavailable."""
-        self._closed = True
-        self._disconnect(self._client)
+class Store(Connection):
+    """Blocking; safe to use from several threads."""
 
     def head(self, prefix: Key) -> Head:
         """Return the cluster's id and current revision, by a linearizable read of `prefix` alone."""
@@ -198,8 +106,6 @@ class Store:
         pump.start()
         try:
             yield from self._batches(responses, prefix, revision, probe_interval)
-        except (StoreUnavailable, Compacted):
-            raise
         except Exception as error:
             raise self._failure(client, error) from None
         finally:
@@ -228,16 +134,8 @@ class Store:
                     f"revision {revision} was compacted, {response.compact_revision} is the oldest"
                 )
             if response.canceled:
-                raise StoreUnavailable(f"{self.endpoint}: watch refused: {response.cancel_reason}")
-            pending += [
-                Entry(
-                    event.kv.key,
-                    None if event.type else event.kv.value,
-                    event.kv.mod_revision,
-                    event.kv.lease,
-                )
-                for event in response.events
-            ]
+                raise StoreUnavailable(f"watch refused: {response.cancel_reason}")
+            pending += [_entry(event.kv, deleted=bool(event.type)) for event in response.events]
             if response.fragment:
                 continue  # the rest of this revision is still to come
             if pending:
@@ -310,73 +208,9 @@ class Store:
         revision: int = response.header.revision
         return revision
 
-    def call(self, method: Callable[[Any], Any], request: Any) -> Any:
-        """Make one unary call: `method` picks it from the client.
-
-        Raises:
-            StoreUnavailable, Compacted: as the two say.
-        """
-        client = self._connect()
-        try:
-            return method(client)(request, timeout=self._call_timeout, metadata=client.metadata)
-        except (grpc.RpcError, ValueError) as error:  # ValueError: the channel was closed meanwhile
-            raise self._failure(client, error) from None
-
-    def _connect(self) -> _Client:
-        with self._lock:
-            if self._closed:
-                raise StoreUnavailable("closed")
-            if self._client is None:
-                try:
-                    self._client = self._new_client()
-                except (grpc.RpcError, OSError, ValueError) as error:
-                    reason = _reason(error)
-                    endpoint, self._turn = self.endpoint, self._turn + 1
-                    raise StoreUnavailable(f"{endpoint}: {reason}") from None
-            return self._client
-
-    def _new_client(self) -> _Client:
-        address, parts = self._address, urlsplit(self.endpoint)
-        secure = parts.scheme == "https"
-        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-        options = list(_CHANNEL_OPTIONS)
-        if address.server_name:
-            options.append(("grpc.ssl_target_name_override", address.server_name))  # type: ignore[arg-type]
-        return _Client(
-            host=host,
-            port=parts.port or 2379,
-            ca_cert=address.ca_file if secure else None,
-            cert_cert=(address.cert_file or None) if secure else None,
-            cert_key=(address.key_file or None) if secure else None,
-            timeout=self._call_timeout,
-            user=address.username or None,
-            password=address.password or None,
-            grpc_options=options,
-        )
-
-    def _failure(self, client: _Client, error: Exception) -> Exception:
-        if isinstance(error, grpc.Call) and error.code() is grpc.StatusCode.OUT_OF_RANGE:
-            return Compacted(error.details())
-        endpoint = self.endpoint
-        self._disconnect(client)
-        return StoreUnavailable(f"{endpoint}: {_reason(error)}")
-
-    def _disconnect(self, client: _Client | None) -> None:
-        with self._lock:
-            if client is None or client is not self._client:
-                return
-            self._client, self._turn = None, self._turn + 1
-        client.close()
-
 
 def _entry(kv: Any, *, deleted: bool = False) -> Entry:
     return Entry(kv.key, None if deleted else kv.value, kv.mod_revision, kv.lease)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, grpc.Call):
-        return f"{error.code().name}: {(error.details() or '')[:160]}"
-    return str(error)[:160] or type(error).__name__
 
 
 def _pump(call: Any, responses: "queue.Queue[Any]") -> None:

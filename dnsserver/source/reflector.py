@@ -14,9 +14,11 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from dnsserver.skydns.connection import Compacted, StoreUnavailable
+from dnsserver.skydns.entry import Entry
 from dnsserver.skydns.key import Key, labels_of
 from dnsserver.skydns.record import Reason, Record, RecordError, decode
-from dnsserver.skydns.store import Compacted, Entry, Store, StoreUnavailable
+from dnsserver.skydns.store import Store
 from dnsserver.source.rrsets import checked, clashes, owner_of
 from dnsserver.wire.name import Name, to_text
 from dnsserver.zone.table import Change, ZoneTable

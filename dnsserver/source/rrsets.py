@@ -59,10 +59,10 @@ def rrsets_of(records: Sequence[Owned], default_ttl: int, *, reverse: bool = Fal
     nothing else.
     """
     counted = _of_group(_without_case_twins(records))
-    weights = _weights(record for _, _, record in counted)
+    weights = _weights(owned.record for owned in counted)
     data: dict[int, dict[bytes, int]] = {}
     solid = False
-    for owner, _, record in counted:
+    for owner, _, record, _ in counted:
         ttl = min(record.ttl or default_ttl, MAX_TTL)
         main, views = _rdata(owner, record, weights)
         if reverse:
@@ -93,7 +93,7 @@ def clashes(records: Iterable[Stored], owner: Name) -> bool:
     if is_reverse(owner):
         return False
     kinds: set[object] = set()
-    for _, record in records:
+    for _, record, _ in records:
         if record.host and rdata.address(record.host):
             kinds.add("address")
         elif record.host and not record.port and not record.mail:

@@ -18,6 +18,7 @@ import dns.rdtypes.ANY.SOA
 
 from dnsserver.answer.respond import Responder
 from dnsserver.answer.tally import Transport
+from dnsserver.handle import Response
 from dnsserver.transfer.history import Delta, Journal
 from dnsserver.transfer.messages import Head, Sign, messages, soa
 from dnsserver.transfer.tsig import Keys, Signature, verified
@@ -54,15 +55,16 @@ class Served(NamedTuple):
     journal: Journal
     allow: Sequence[Peer]
 
-    def allows(self, client: str, key: Name | None) -> bool:
-        address = ipaddress.ip_address(client.partition("%")[0])
+    def allows(self, client: bytes, key: Name | None) -> bool:
+        address = ipaddress.ip_address(client)
         return any(address in peer.network and peer.key in (None, key) for peer in self.allow)
 
 
 class _Request(NamedTuple):
     head: Head
     responder: Responder
-    client: str
+    client: bytes
+    """The octets of its address."""
     key: Name | None
     signature: Signature | None
     sign: Sign
@@ -86,17 +88,15 @@ class Transfers:
         self.outcomes: Counter[tuple[str, str, str]] = Counter()
         """Transfers asked for, by zone ("" for one not served so), kind and what became of them."""
 
-    def over_udp(self, query: bytes, client: str) -> bytes | None:
+    def over_udp(self, query: bytes, address: bytes, port: int) -> Response:
         """Return the response to a datagram that the responder had none for; None if it gets none."""
-        response = self._respond(query, client, "udp")
-        assert response is None or isinstance(response, bytes)
-        return response
+        return self._respond(query, address, "udp")
 
-    def over_tcp(self, query: bytes, client: str) -> bytes | Iterator[bytes] | None:
+    def over_tcp(self, query: bytes, address: bytes, port: int) -> Response:
         """Return the response, or the messages of one: empty octets among them are pauses."""
-        return self._respond(query, client, "tcp")
+        return self._respond(query, address, "tcp")
 
-    def _respond(self, query: bytes, client: str, transport: Transport) -> bytes | Iterator[bytes] | None:
+    def _respond(self, query: bytes, client: bytes, transport: Transport) -> Response:
         header = header_of(query)
         if header is None:
             return None
@@ -127,7 +127,7 @@ class Transfers:
     def _signed(self, message: bytes | None, signature: Signature | None) -> bytes | None:
         return signature.sign(message, int(self._clock())) if message and signature else message
 
-    def _transfer(self, request: _Request, transport: Transport) -> bytes | Iterator[bytes] | None:
+    def _transfer(self, request: _Request, transport: Transport) -> Response:
         question = request.head.question
         full = question.type == const.AXFR
         served = self._served.get(question.name) if question.cls == const.IN else None
@@ -183,7 +183,8 @@ class Transfers:
             else:
                 yield from messages(request.head, _whole(served), request.sign)
                 outcome = "full"
-            log.info("%s: to %s, %s, serial %d", to_text(zone.apex), request.client, outcome, reached)
+            client = ipaddress.ip_address(request.client)
+            log.info("%s: to %s, %s, serial %d", to_text(zone.apex), client, outcome, reached)
         except Exception as error:
             self._on_fault(error)
             raise

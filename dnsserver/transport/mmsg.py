@@ -11,8 +11,11 @@ import socket
 import struct
 import sys
 from array import array
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any, Final, Literal
+
+from dnsserver.handle import Handle, Reply, Respond, Response
+from dnsserver.wire.const import UDP_PAYLOAD
 
 BATCH: Final = 64
 SLOT: Final = 4096
@@ -20,9 +23,18 @@ SLOT: Final = 4096
 ROUNDS: Final = 8
 """Batches before other sockets get their turn."""
 
+LATE: Final = BATCH
+"""The slot, behind those of a batch, of replies that took time."""
+
 _NAME: Final = 28  # sockaddr_in6, the largest
 _CONTROL: Final = 64  # one pktinfo control message of either family, aligned
 _HEADER: Final = 16  # of a control message
+
+_CLIENT: Final = {
+    socket.AF_INET: struct.Struct(">2xH4s20x"),  # sockaddr_in, and padding up to _NAME
+    socket.AF_INET6: struct.Struct(">2xH4x16s4x"),
+}
+"""From a slot's name to port and address."""
 
 
 class _Vector(ctypes.Structure):
@@ -83,23 +95,22 @@ def _column(messages: Any, field: Any, code: Literal["I", "L"]) -> "memoryview[i
 class Batch:
     """The buffers of one socket. `ready` is called when the socket is readable."""
 
-    def __init__(
-        self,
-        sock: socket.socket,
-        respond: Callable[[bytes], bytes | None],
-        deferred: Callable[[bytes, str], bytes | None] = lambda query, client: None,
-    ) -> None:
-        """Answer by `respond`, and what it has no response for by `deferred`, which is told the client."""
+    def __init__(self, sock: socket.socket, respond: Respond | None, handle: Handle) -> None:
+        """Answer by `respond`, and what that has no response for by `handle`; without it all by `handle`."""
         assert _CALLS
-        self._deferred = deferred
         self._receive, self._send = _CALLS
-        self._fd = sock.fileno()
-        self._family = sock.family
-        self._respond = respond
+        self._sock, self._fd = sock, sock.fileno()
+        self._handle = handle
+        self._respond = respond or self._of_client
+        self._asks_all = respond is None
+        self._client = _CLIENT[sock.family]
+        self._clients: Iterator[tuple[int, tuple[int, bytes]]]
+        """Slots of the batch that are not answered yet, with port and address."""
         self.send_errors = 0
-        """Replies that the kernel did not take."""
-        self._inbox, self._outbox = bytearray(BATCH * SLOT), bytearray(BATCH * SLOT)
-        self._names, self._controls = bytearray(BATCH * _NAME), bytearray(BATCH * _CONTROL)
+        """Replies that the kernel did not take, or that were over UDP_PAYLOAD."""
+        slots = BATCH + 1
+        self._inbox, self._outbox = bytearray(slots * SLOT), bytearray(slots * SLOT)
+        self._names, self._controls = bytearray(slots * _NAME), bytearray(slots * _CONTROL)
         self._incoming, self._vectors_in = self._messages(self._inbox)
         self._outgoing, self._vectors_out = self._messages(self._outbox)
         self._in_octets = _column(self._incoming, _Message.octets, "I")
@@ -117,9 +128,10 @@ class Batch:
         self._full_control = memoryview(array("L", [_CONTROL] * BATCH))
 
     def _messages(self, boxes: bytearray) -> tuple[Any, Any]:
-        messages, vectors = (_Message * BATCH)(), (_Vector * BATCH)()
+        slots = BATCH + 1
+        messages, vectors = (_Message * slots)(), (_Vector * slots)()
         box, name, control = _address(boxes), _address(self._names), _address(self._controls)
-        for k in range(BATCH):
+        for k in range(slots):
             vectors[k].base, vectors[k].length = box + k * SLOT, SLOT
             message = messages[k].header
             message.name, message.namelen = name + k * _NAME, _NAME
@@ -142,10 +154,12 @@ class Batch:
             self._in_controllen[:count] = self._full_control[:count]
             # An interface given back would be sent through whatever the routes say.
             self._interface[:count] = self._no_interface[:count]
+            if self._asks_all:
+                self._clients = enumerate(self._client.iter_unpack(memoryview(self._names)[: count * _NAME]))
             at = first = k = 0
             for octets in self._in_octets[:count].tolist():
                 reply = respond(take[octets](inbox, at)[0])
-                if reply is None and (reply := self._late(k, octets)) is None:
+                if reply is None and (reply := self._of_slot(k, octets)) is None:
                     self._flush(first, k)
                     first = k + 1
                 else:
@@ -158,14 +172,47 @@ class Batch:
             if count < BATCH:
                 return
 
-    def _late(self, k: int, octets: int) -> bytes | None:
-        """Ask for the response to the datagram in slot k by who needs to know where it came from."""
-        at = k * _NAME
-        if self._family == socket.AF_INET:
-            client = socket.inet_ntop(self._family, self._names[at + 4 : at + 8])
-        else:
-            client = socket.inet_ntop(self._family, self._names[at + 8 : at + 24])
-        return self._deferred(bytes(self._inbox[k * SLOT : k * SLOT + octets]), client)
+    def _of_client(self, query: bytes) -> bytes | None:
+        """Ask the handle for the response to the next datagram of the batch."""
+        k, (port, address) = next(self._clients)
+        return self._settled(k, self._handle(query, address, port))
+
+    def _of_slot(self, k: int, octets: int) -> bytes | None:
+        """Ask the handle for the response to the datagram in slot k, if it was not asked before."""
+        if self._asks_all:
+            return None
+        port, address = self._client.unpack_from(self._names, k * _NAME)
+        query = bytes(self._inbox[k * SLOT : k * SLOT + octets])
+        return self._settled(k, self._handle(query, address, port))
+
+    def _settled(self, k: int, response: Response) -> bytes | None:
+        """Return octets to send now; who answers later is given the means."""
+        if callable(response):
+            response(self._reply(k))
+            return None
+        return response if isinstance(response, bytes) and self._fits(response) else None
+
+    def _fits(self, message: bytes) -> bool:
+        if len(message) > UDP_PAYLOAD:
+            self.send_errors += 1
+        return len(message) <= UDP_PAYLOAD
+
+    def _reply(self, k: int) -> Reply:
+        """Return what replies to the datagram in slot k when the slot has long been another's."""
+        name = bytes(self._names[k * _NAME : k * _NAME + self._out_namelen[k]])
+        control = bytes(self._controls[k * _CONTROL : k * _CONTROL + self._out_controllen[k]])
+
+        def reply(message: bytes | None) -> None:
+            if not message or not self._fits(message) or self._sock.fileno() < 0:
+                return
+            self._names[LATE * _NAME : LATE * _NAME + len(name)] = name
+            self._controls[LATE * _CONTROL : LATE * _CONTROL + len(control)] = control
+            self._out_namelen[LATE], self._out_controllen[LATE] = len(name), len(control)
+            self._outbox[LATE * SLOT : LATE * SLOT + len(message)] = message
+            self._out_octets[LATE] = len(message)
+            self._flush(LATE, LATE + 1)
+
+        return reply
 
     def _flush(self, first: int, end: int) -> None:
         """Send the replies in slots first..end."""

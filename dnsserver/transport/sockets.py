@@ -32,6 +32,12 @@ class NoIPv6(ListenError):
     """The kernel has no IPv6, or this address is not there."""
 
 
+def octets_of(host: str) -> bytes:
+    """Return the 4 or 16 octets of an IP address as a socket tells it, with or without the interface."""
+    host = host.partition("%")[0]
+    return socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
+
+
 def listen_udp(address: Address) -> socket.socket:
     """Return a bound datagram socket, not blocking.
 

@@ -8,8 +8,11 @@ several messages is an iterator: the next message is taken when the client has t
 import asyncio
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final, cast
+
+from dnsserver.handle import Handle, Reply, Respond, Response, nothing
+from dnsserver.transport.sockets import octets_of
 
 IDLE_TIMEOUT: Final = 10.0
 """Seconds without a whole message, or with a response not taken, until a close (RFC 7766 §6.2.3)."""
@@ -26,9 +29,8 @@ OUTPUT: Final = 65_536
 
 MIN_MESSAGE: Final = 12
 
-Deferred = Callable[[bytes, str], bytes | Iterator[bytes] | None]
-"""(message, client's address) → its response, or the messages of it, empty octets being pauses; None for no
-response. An error while they are taken ends the connection."""
+PENDING: Final = 64
+"""Messages of one connection whose responses take time; with as many nothing more is read from it."""
 
 
 class TcpListener:
@@ -36,20 +38,20 @@ class TcpListener:
 
     def __init__(
         self,
-        respond: Callable[[bytes], bytes | None],
+        respond: Respond | None,
+        handle: Handle = nothing,
         *,
-        deferred: Deferred = lambda message, client: None,
         idle_timeout: float = IDLE_TIMEOUT,
         max_connections: int = MAX_CONNECTIONS,
         max_per_client: int = MAX_PER_CLIENT,
     ) -> None:
-        self.respond = respond
-        self.deferred = deferred
-        """Asked for the response to a message that `respond` has none for."""
+        """Answer by `respond`, and what that has no response for by `handle`; without it all by `handle`."""
+        self.respond, self.handle = respond, handle
         self.max_connections, self.max_per_client = max_connections, max_per_client
         self.connections: dict[_Connection, None] = {}
         """Open ones, the longest idle first."""
-        self.clients: Counter[str] = Counter()
+        self.clients: Counter[bytes] = Counter()
+        """Connections by address; the addresses of an IPv6 network of 64 bits are one client."""
         self.accepted = self.refused = self.timed_out = 0
         self._idle_timeout = idle_timeout
         self._loop = asyncio.get_running_loop()
@@ -117,14 +119,22 @@ class _Connection(asyncio.Protocol):
         self._ended = False
         self._rest: Iterator[bytes] | None = None
         """Messages that are still to come of the last response."""
+        self._pending = 0
+        """Messages whose responses come later."""
         self.active_at = self._loop.time()
-        self.client = ""
+        self._address, self._port = b"", 0
         self.transport: asyncio.Transport
+
+    @property
+    def client(self) -> bytes:
+        """Who is counted as one: an IPv4 address, the first half of an IPv6 one."""
+        return self._address[:8]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         peer: Any = transport.get_extra_info("peername")
-        self.client = str(peer[0]) if peer else ""
+        if peer:
+            self._address, self._port = octets_of(peer[0]), peer[1]
         if not self._listener.admit(self):
             self.transport.abort()
             return
@@ -166,9 +176,9 @@ class _Connection(asyncio.Protocol):
             return
         octets, at, size = self._input, 0, 0
         replies: list[bytes] = []
-        respond = self._listener.respond
+        respond, handle = self._listener.respond, self._listener.handle
         for _ in range(TURN):
-            if len(octets) - at < 2 or size > OUTPUT:
+            if len(octets) - at < 2 or size > OUTPUT or self._pending >= PENDING:
                 break
             length = octets[at] << 8 | octets[at + 1]
             if length < MIN_MESSAGE:
@@ -178,23 +188,46 @@ class _Connection(asyncio.Protocol):
             end = at + 2 + length
             if len(octets) < end:
                 break
-            reply = respond(bytes(memoryview(octets)[at + 2 : end]))
-            if reply is None:
-                late = self._listener.deferred(bytes(memoryview(octets)[at + 2 : end]), self.client)
-                if late is not None and not isinstance(late, bytes):
-                    self._rest, at = late, end
-                    break
-                reply = late
+            message = bytes(memoryview(octets)[at + 2 : end])
             at = end
-            if reply is not None:
-                replies.append(len(reply).to_bytes(2, "big") + reply)
-                size += len(reply)
+            response: Response = respond(message) if respond else None
+            if response is None:
+                response = handle(message, self._address, self._port)
+            if isinstance(response, bytes):
+                replies.append(len(response).to_bytes(2, "big") + response)
+                size += len(response)
+            elif callable(response):
+                response(self._reply())
+            elif response is not None:
+                self._rest = response
+                break
         if at:
             del octets[:at]
             self._listener.active(self)
         if replies:
             self.transport.write(b"".join(replies))
         self._next()
+
+    def _reply(self) -> Reply:
+        """Return what replies to the message at hand when others may have been answered since."""
+        self._pending += 1
+        used = False
+
+        def reply(message: bytes | None) -> None:
+            nonlocal used
+            if used or self.transport.is_closing():
+                return
+            used = True
+            self._pending -= 1
+            # Who does not read what there is gets no more of it; a query without response is asked again.
+            if message and self.transport.get_write_buffer_size() <= OUTPUT:
+                self.transport.write(len(message).to_bytes(2, "big") + message)
+            self._listener.active(self)
+            if not self._scheduled and not self._blocked:
+                self._scheduled = True
+                self._loop.call_soon(self._answer)
+
+        return reply
 
     def _go_on(self, rest: Iterator[bytes]) -> None:
         """Send one more message of a response, and the others in later turns."""
@@ -216,13 +249,15 @@ class _Connection(asyncio.Protocol):
         whole = len(octets) >= 2 and len(octets) >= 2 + (octets[0] << 8 | octets[1])
         if self._blocked:
             return
-        if whole or self._rest is not None:
+        if self._rest is not None or (whole and self._pending < PENDING):
             self._scheduled = True
             self.transport.pause_reading()
             self._loop.call_soon(self._answer)
-        elif self._ended:
+        elif whole:
+            self.transport.pause_reading()
+        elif self._ended and not self._pending:
             self.transport.close()
-        else:
+        elif not self._ended:
             self.transport.resume_reading()
 
     def _finish(self, replies: list[bytes]) -> None:

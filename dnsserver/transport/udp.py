@@ -2,15 +2,13 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, cast
 
+from dnsserver.handle import Handle, Respond, Response, nothing
 from dnsserver.transport import mmsg
-
-Respond = Callable[[bytes], bytes | None]
-
-Deferred = Callable[[bytes, str], bytes | None]
-"""(datagram that a Respond has no response for, client's address) → its response, or None."""
+from dnsserver.transport.sockets import octets_of
+from dnsserver.wire.const import UDP_PAYLOAD
 
 MAX_UNSENT: Final = 1 << 20
 """Octets of replies that may wait for the kernel; further ones are dropped."""
@@ -19,9 +17,9 @@ MAX_UNSENT: Final = 1 << 20
 class BatchListener:
     """Serves a socket by batches from the event loop's reader callback."""
 
-    def __init__(self, sock: socket.socket, respond: Respond, deferred: Deferred) -> None:
+    def __init__(self, sock: socket.socket, respond: Respond | None, handle: Handle) -> None:
         self._sock = sock
-        self._batch = mmsg.Batch(sock, respond, deferred)
+        self._batch = mmsg.Batch(sock, respond, handle)
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(sock.fileno(), self._batch.ready)
 
@@ -30,7 +28,9 @@ class BatchListener:
         return self._batch.send_errors
 
     def close(self) -> None:
-        """Answer what the kernel still holds and close the socket."""
+        """Answer what the kernel still holds and close the socket, if it is not closed."""
+        if self._sock.fileno() < 0:
+            return
         self._loop.remove_reader(self._sock.fileno())
         self._batch.ready()
         self._sock.close()
@@ -42,8 +42,8 @@ class EndpointListener(asyncio.DatagramProtocol):
     It cannot choose the address that a reply leaves from: on a machine with several, listen on each.
     """
 
-    def __init__(self, respond: Respond, deferred: Deferred) -> None:
-        self._respond, self._deferred = respond, deferred
+    def __init__(self, respond: Respond | None, handle: Handle) -> None:
+        self._respond, self._handle = respond, handle
         self._transport: asyncio.DatagramTransport | None = None
         self.send_errors = 0
 
@@ -51,16 +51,22 @@ class EndpointListener(asyncio.DatagramProtocol):
         self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
-        reply = self._respond(data)
-        if reply is None:
-            reply = self._deferred(data, str(addr[0]))
-        if reply is None or self._transport is None:
+        response: Response = self._respond(data) if self._respond else None
+        if response is None:
+            response = self._handle(data, octets_of(addr[0]), addr[1])
+        if callable(response):
+            response(partial(self._send, addr))
+        elif isinstance(response, bytes):
+            self._send(addr, response)
+
+    def _send(self, client: tuple[Any, ...], reply: bytes | None) -> None:
+        if not reply or self._transport is None or self._transport.is_closing():
             return
         # The loop queues without a bound what the kernel does not take.
-        if addr[1] == 0 or _unsent(self._transport) > MAX_UNSENT:
+        if client[1] == 0 or len(reply) > UDP_PAYLOAD or _unsent(self._transport) > MAX_UNSENT:
             self.send_errors += 1
             return
-        self._transport.sendto(reply, addr)
+        self._transport.sendto(reply, client)
 
     def error_received(self, exc: Exception) -> None:
         self.send_errors += 1
@@ -80,14 +86,17 @@ UdpListener = BatchListener | EndpointListener
 
 async def serve_udp(
     sock: socket.socket,
-    respond: Respond,
-    deferred: Deferred = lambda query, client: None,
+    respond: Respond | None,
+    handle: Handle = nothing,
     *,
     batched: bool = mmsg.AVAILABLE,
 ) -> UdpListener:
-    """Answer the datagrams of a bound socket until `close`."""
+    """Answer the datagrams of a bound socket until `close`.
+
+    `handle` is asked for what `respond` has no response for, or without that for all.
+    """
     if batched:
-        return BatchListener(sock, respond, deferred)
+        return BatchListener(sock, respond, handle)
     loop = asyncio.get_running_loop()
-    _, listener = await loop.create_datagram_endpoint(lambda: EndpointListener(respond, deferred), sock=sock)
+    _, listener = await loop.create_datagram_endpoint(lambda: EndpointListener(respond, handle), sock=sock)
     return listener

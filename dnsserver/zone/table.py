@@ -128,13 +128,13 @@ class ZoneTable:
         if node is None or not node.zone.synced:
             return ()
         if node.records or not node.speakers or name in node.zone.static or name == node.zone.apex:
-            return [Owned(name, key, record) for key, record in node.records[:MAX_RECORDS]]
+            return [Owned(name, *stored) for stored in node.records[:MAX_RECORDS]]
         return sorted(islice(self._below(node), MAX_RECORDS), key=lambda owned: owned.key)
 
     def _below(self, node: Node) -> Iterator[Owned]:
         for name in node.speakers or ():
             child = self.nodes[name]
-            yield from (Owned(name, key, record) for key, record in child.records if not record.targetstrip)
+            yield from (Owned(name, *stored) for stored in child.records if not stored.record.targetstrip)
             yield from self._below(child)
 
     def below(self, name: Name, most: int) -> Set[Name] | None:
@@ -154,12 +154,12 @@ class ZoneTable:
         """Bring keys to a new state and return how many of them differ from before.
 
         Changes to a state that is there already are none: applying the pages of a snapshot to a table
-        that has them moves no serial. `now` is the clock in seconds, for zones whose serial is one.
+        that has them moves no serial. `now` is the clock in seconds.
         """
         touched: set[Zone] = set()
         count = 0
         for change in changes:
-            zones = self._apply(change)
+            zones = self._apply(change, now)
             touched |= zones
             count += bool(zones)
         for zone in touched:
@@ -212,17 +212,18 @@ class ZoneTable:
             self.drop(node)
         self.dependents.clear()
 
-    def _apply(self, change: Change) -> set[Zone]:
+    def _apply(self, change: Change, now: int) -> set[Zone]:
         key, labels, name, record = change
         if name is None or record is None:
             return self._remove(key, labels)
         node = self.nodes.get(name)
-        new = Stored(key, record)
-        if node and _find(node.records, key) == new:
+        old = _find(node.records, key) if node else None
+        if old and old.record == record:
             return set()
         zones = self._remove(key, labels)
         zone = self.zone_of(name)
         if zone:
+            new = Stored(key, record, now if zone.synced else 0)
             self._announce(name, zone, record)
             node = self._node(name, zone)
             node.records.insert(_position(node.records, key), new)

@@ -17,6 +17,8 @@ class Stored(NamedTuple):
 
     key: Key
     record: Record
+    since: int = 0
+    """The clock in seconds when it came or last changed; 0: with the first snapshot, or before."""
 
 
 class Owned(NamedTuple):
@@ -25,6 +27,7 @@ class Owned(NamedTuple):
     owner: Name
     key: Key
     record: Record
+    since: int = 0
 
 
 RRsetsOf = Callable[[Sequence[Owned], int], RRsets]

@@ -2,8 +2,10 @@
 
 import contextlib
 
+from dnsserver.skydns.connection import Compacted, StoreUnavailable
+from dnsserver.skydns.entry import Entry, Head
 from dnsserver.skydns.key import Key
-from dnsserver.skydns.store import MAX_OPERATIONS, Compacted, Entry, Fence, Head, Store, StoreUnavailable
+from dnsserver.skydns.store import MAX_OPERATIONS, Fence, Store
 from syncer.plan import Plan
 from syncer.registry.inventory import Inventory, take_inventory
 from syncer.registry.ownership import Convention

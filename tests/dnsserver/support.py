@@ -11,8 +11,8 @@ import yaml
 
 from dnsserver.answer.respond import Responder
 from dnsserver.answer.tally import Tally, Transport
+from dnsserver.build import zone_table
 from dnsserver.config import load
-from dnsserver.server import zone_table
 from dnsserver.skydns.key import Key, labels_of, prefix_of
 from dnsserver.skydns.record import RecordError, decode
 from dnsserver.source.rrsets import checked, owner_of
@@ -74,9 +74,9 @@ def raising(error: Exception) -> None:
 _TALLIES: "WeakKeyDictionary[ZoneTable, Tally]" = WeakKeyDictionary()
 
 
-def responder(table: ZoneTable, transport: Transport = "udp") -> Responder:
+def responder(table: ZoneTable, transport: Transport = "udp", **options: Any) -> Responder:
     """Return a responder. Those of one table count in one tally: what is compiled says where."""
-    return Responder(table, _TALLIES.setdefault(table, Tally()), transport, raising)
+    return Responder(table, _TALLIES.setdefault(table, Tally()), transport, raising, **options)
 
 
 def parsed(reply: bytes) -> dns.message.Message:

@@ -16,7 +16,7 @@ import atheris
 
 with atheris.instrument_imports(include=["dnsserver"]):
     import dnsserver.answer.respond
-    import dnsserver.server
+    import dnsserver.build
 
 from dnsserver.zone.table import ZoneTable
 from tests.dnsserver.answer.test_respond import check, same

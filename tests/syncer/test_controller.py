@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
+from dnsserver.skydns.connection import StoreUnavailable
 from dnsserver.skydns.key import Key, prefix_of
-from dnsserver.skydns.store import Conflict, Fence, Fenced, StoreUnavailable
+from dnsserver.skydns.store import Conflict, Fence, Fenced
 from syncer.controller import Controller, Settings
 from syncer.endpoint import Endpoint, ObjectRef, Rejection
 from syncer.observation import Observation

@@ -4,6 +4,7 @@ from contextlib import suppress
 
 import pytest
 
+from dnsserver.ops.http import Page
 from dnsserver.skydns.key import Key
 from dnsserver.skydns.store import Fence
 from syncer.health import STUCK, Health
@@ -33,7 +34,7 @@ def health(loop=None, election=LEADING, unseen=()):
 
 
 def test_a_leader_is_ready_when_all_is_seen_and_etcd_answers():
-    assert health().ready() == (200, b"OK\nleader: this one, term 7\n", "text/plain; charset=utf-8")
+    assert health().ready() == Page(200, b"OK\nleader: this one, term 7\n")
 
 
 def test_one_that_stands_by_is_ready_too_and_names_the_leader():

@@ -9,7 +9,8 @@ from contextlib import ExitStack
 import pytest
 
 from dnsserver.skydns.address import EtcdAddress
-from dnsserver.skydns.store import Store, StoreUnavailable
+from dnsserver.skydns.connection import StoreUnavailable
+from dnsserver.skydns.store import Store
 from tests.syncer.process import Syncer, eventually, hosts
 from tools.embedded_etcd import EmbeddedCluster
 

@@ -8,9 +8,10 @@ from contextlib import ExitStack, asynccontextmanager, suppress
 import pytest
 
 from dnsserver.skydns.address import EtcdAddress
+from dnsserver.skydns.connection import StoreUnavailable
 from dnsserver.skydns.key import Key, prefix_of
 from dnsserver.skydns.lease import Leases
-from dnsserver.skydns.store import Fenced, Store, StoreUnavailable
+from dnsserver.skydns.store import Fenced, Store
 from syncer.leader import LEASE_TTL, Election, leader_key
 from tests.syncer.process import eventually
 

@@ -10,8 +10,9 @@ from unittest.mock import patch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dnsserver.skydns.entry import Entry, Head, Page
 from dnsserver.skydns.key import prefix_of
-from dnsserver.skydns.store import Conflict, Entry, Fence, Fenced, Head, Page
+from dnsserver.skydns.store import Conflict, Fence, Fenced
 from syncer.endpoint import Endpoint, ObjectRef
 from syncer.plan import plan
 from syncer.registry.registry import Registry

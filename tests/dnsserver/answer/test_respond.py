@@ -8,6 +8,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from dnsserver.wire.name import Name
 from tests.dnsserver.support import changes, filled, parsed, responder, table_of
 from tests.dnsserver.worlds import paths, queries, tables, values, zones
 
@@ -225,3 +226,29 @@ def test_a_denial_points_to_the_apex_alone_on_both_ways():
     for query in (dns.message.make_query("x1.abc.k8s.local.", "A", id=1).to_wire(), beside):
         served.respond(query)
     assert served.respond(beside) == served.slow(beside)
+
+
+@given(queries(), tables, TRANSPORTS)
+def test_with_a_forwarder_what_is_outside_every_zone_has_no_response_and_the_rest_the_same(
+    query, table, transport
+):
+    alone = responder(table, transport)
+    forwarding = responder(table, transport, forwards=True)
+    expected = alone.respond(query)
+    is_outside = table.zone_of(Name(parsed(query).question[0].name.canonicalize().to_wire())) is None
+    event(f"outside: {is_outside}")
+    for way in (forwarding.respond, forwarding.slow):
+        reply = way(query)
+        assert (reply is None) == is_outside
+        assert reply is None or sorted(reply) == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "rcode"),
+    [({"rdclass": "CH"}, 5), ({"rdtype": "AXFR"}, 5), ({"use_edns": 1}, 0)],
+    ids=["class CH", "AXFR", "EDNS version 1"],
+)
+def test_with_a_forwarder_what_no_forwarder_may_have_is_still_answered_here(change, rcode):
+    query = dns.message.make_query(**{"qname": "outside.test.", "rdtype": "A"} | change).to_wire()
+    served = responder(TABLE, forwards=True)
+    assert served.respond(query)[3] & 15 == rcode

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dnsserver.__main__ import SETTINGS, _parser, overrides
+from dnsserver.arguments import SETTINGS, overrides, parser
 from tests.integration.tools import need_tool
 from tests.programs import DnsServer
 from tools.embedded_etcd import free_port
@@ -126,11 +126,11 @@ VALUES = {"listen": "127.0.0.1:1,127.0.0.2:2", "endpoints": "http://a:1, http://
 def test_every_setting_has_a_flag_and_a_variable_of_which_the_flag_wins(setting):
     value = VALUES.get(setting.path[-1], "value") if setting.is_list else "value"
     expected = [part.strip() for part in value.split(",")] if setting.is_list else value
-    by_flag = overrides(_parser().parse_args([setting.flag, value]), {setting.variable: "other"})
+    by_flag = overrides(parser().parse_args([setting.flag, value]), {setting.variable: "other"})
     assert by_flag == [(setting.flag, setting.path, expected)]
-    by_variable = overrides(_parser().parse_args([]), {setting.variable: value})
+    by_variable = overrides(parser().parse_args([]), {setting.variable: value})
     assert by_variable == [(setting.variable, setting.path, expected)]
-    assert overrides(_parser().parse_args([]), {}) == []
+    assert overrides(parser().parse_args([]), {}) == []
 
 
 def test_the_names_that_people_type_stay():
@@ -142,6 +142,6 @@ def test_the_names_that_people_type_stay():
 
 
 def test_a_list_is_given_by_commas_or_by_several_flags():
-    arguments = _parser().parse_args(["--listen", "127.0.0.1:1", "--listen", "127.0.0.2:2,127.0.0.3:3"])
+    arguments = parser().parse_args(["--listen", "127.0.0.1:1", "--listen", "127.0.0.2:2,127.0.0.3:3"])
     (found,) = overrides(arguments, {})
     assert found.value == ["127.0.0.1:1", "127.0.0.2:2", "127.0.0.3:3"]

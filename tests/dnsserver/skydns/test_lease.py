@@ -3,9 +3,10 @@ import time
 import pytest
 
 from dnsserver.skydns.address import EtcdAddress
+from dnsserver.skydns.connection import StoreUnavailable
 from dnsserver.skydns.key import Key
 from dnsserver.skydns.lease import Leases
-from dnsserver.skydns.store import Conflict, Fence, Fenced, Store, StoreUnavailable
+from dnsserver.skydns.store import Conflict, Fence, Fenced, Store
 
 
 @pytest.fixture

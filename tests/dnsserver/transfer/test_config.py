@@ -4,8 +4,8 @@ import base64
 
 import pytest
 
+from dnsserver.build import transfer_policies
 from dnsserver.config import ConfigError, load
-from dnsserver.server import transfer_policies
 from dnsserver.transport.sockets import Address
 from dnsserver.wire.name import from_text
 

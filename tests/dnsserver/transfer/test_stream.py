@@ -19,10 +19,10 @@ class Streams:
         self.taken = 0
         self.closed = 0
         self.ended = asyncio.Event()
-        self.clients: list[str] = []
+        self.clients: list[bytes] = []
 
-    def __call__(self, query: bytes, client: str):
-        self.clients.append(client)
+    def __call__(self, query: bytes, address: bytes, port: int):
+        self.clients.append(address)
         return self.messages() if query == STREAM else None
 
     def messages(self):
@@ -44,7 +44,7 @@ async def listening(streams: Streams, **options):
     sock.bind(("127.0.0.1", 0))
     sock.listen()
     sock.setblocking(False)
-    listener = TcpListener(lambda query: None if query == STREAM else b"answer", deferred=streams, **options)
+    listener = TcpListener(lambda query: None if query == STREAM else b"answer", handle=streams, **options)
     await listener.start(sock)
     try:
         yield sock.getsockname()[1], listener
@@ -108,7 +108,7 @@ async def test_a_stream_that_goes_on_lets_others_be_answered():
 
 
 async def test_a_stream_that_only_pauses_is_not_idle():
-    def pauses(query, client):
+    def pauses(query, address, port):
         until = time.monotonic() + 2
         while time.monotonic() < until:
             yield b""
@@ -139,5 +139,5 @@ async def test_only_what_has_no_response_is_asked_for_with_the_client():
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(framed(QUERY, STREAM))
         await asyncio.sleep(0.1)
-        assert streams.clients == ["127.0.0.1"]
+        assert streams.clients == [bytes((127, 0, 0, 1))]
         writer.close()

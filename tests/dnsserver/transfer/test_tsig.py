@@ -57,7 +57,7 @@ class Client:
     def send(self, octets: bytes) -> bytes:
         assert self.responder.respond(octets) is None, "it is deferred"
         answer = self.transfers.over_udp if self.transport == "udp" else self.transfers.over_tcp
-        return answer(octets, "127.0.0.1")
+        return answer(octets, bytes((127, 0, 0, 1)), 53)
 
 
 @pytest.fixture(params=ALGORITHMS)
@@ -265,7 +265,7 @@ def test_any_change_of_a_signed_query_is_no_answer(client):
         forged = octets[:at] + bytes((octets[at] ^ 0x21,)) + octets[at + 1 :]
         response = client.responder.respond(forged)
         if response is None:
-            response = client.transfers.over_udp(forged, "127.0.0.1")
+            response = client.transfers.over_udp(forged, bytes((127, 0, 0, 1)), 53)
         if response is None or len(response) <= 12:
             continue
         _, found = tsig_of(response)

@@ -12,6 +12,7 @@ import uvloop
 
 from dnsserver.answer.respond import Responder
 from dnsserver.answer.tally import Tally
+from dnsserver.handle import Handle, Respond, nothing
 from dnsserver.transport import mmsg
 from dnsserver.transport.sockets import Address, listen_tcp, listen_udp
 from dnsserver.transport.tcp import TcpListener
@@ -37,10 +38,10 @@ def query(ident: int = 1, owner: str = "www.example.", kind: str = "A") -> bytes
 class Serving:
     """What runs: `port`, the listeners, and `run` to call something on the loop."""
 
-    def __init__(self, host: str, batched: bool, options: dict[str, Any]) -> None:
+    def __init__(self, host: str, batched: bool, handle: Handle | None, options: dict[str, Any]) -> None:
         self.address = Address(host, free_port())
         self.port = self.address.port
-        self._batched, self._options = batched, options
+        self._batched, self._handle, self._options = batched, handle, options
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._main, daemon=True)
 
@@ -61,9 +62,13 @@ class Serving:
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         table, tally = table_of(ZONES), Tally()
-        udp, tcp = Responder(table, tally, "udp", raising), Responder(table, tally, "tcp", raising)
-        self.udp = await serve_udp(listen_udp(self.address), udp.respond, batched=self._batched)
-        self.tcp = TcpListener(tcp.respond, **self._options)
+        udp: Respond | None = Responder(table, tally, "udp", raising).respond
+        tcp: Respond | None = Responder(table, tally, "tcp", raising).respond
+        if self._handle:
+            udp = tcp = None
+        handle = self._handle or nothing
+        self.udp = await serve_udp(listen_udp(self.address), udp, handle, batched=self._batched)
+        self.tcp = TcpListener(tcp, handle, **self._options)
         await self.tcp.start(listen_tcp(self.address))
         self._ready.set()
         await self._stop.wait()
@@ -82,13 +87,16 @@ class Serving:
         sock.connect((host, self.port))
         return sock
 
-    def stream(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), 5)
+    def stream(self, host: str = "127.0.0.1") -> socket.socket:
+        return socket.create_connection((host, self.port), 5)
 
 
 @contextmanager
-def serving(host: str = "127.0.0.1", *, batched: bool = mmsg.AVAILABLE, **options: Any) -> Iterator[Serving]:
-    running = Serving(host, batched, options)
+def serving(
+    host: str = "127.0.0.1", *, batched: bool = mmsg.AVAILABLE, handle: Handle | None = None, **options: Any
+) -> Iterator[Serving]:
+    """Serve ZONES, or by `handle` alone; options are the TcpListener's."""
+    running = Serving(host, batched, handle, options)
     running.start()
     try:
         yield running

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from dnsserver.answer.lookup import lookup
 from dnsserver.wire import const, name
 from dnsserver.zone.table import ZoneTable
-from tests.dnsserver.support import change, changes, filled, lines, parsed, responder, table_of
+from tests.dnsserver.support import NO_ETCD, change, changes, filled, lines, parsed, responder, table_of
 from tests.dnsserver.worlds import paths, queries, shape, values, zones
 
 states = st.dictionaries(paths, values.map(json.dumps), max_size=6)
@@ -177,3 +177,20 @@ def test_glue_below_a_zone_of_ours_is_not_its_data():
     response = parsed(served.respond(parsed_query("ns.sub.example.")))
     assert response.rcode() == 3
     assert lines(response.authority)[0].startswith("sub.example. ")
+
+
+def test_a_record_knows_since_when_it_is_as_it_is():
+    table = table_of([{"name": "k8s.local"}], etcd=NO_ETCD)
+    path, value = "local/k8s/www", '{"host":"10.0.0.1"}'
+
+    def since() -> int:
+        ((_, _, _, found),) = table.answering(name.from_text("www.k8s.local."))
+        return found
+
+    table.apply([change(path, value)], revision=1, now=100)
+    table.mark_synced(1, now=100)
+    assert since() == 0, "it may be older than this server"
+    table.apply([change(path, value)], revision=2, now=200)
+    assert since() == 0, "nothing has changed"
+    table.apply([change(path, '{"host":"10.0.0.2"}')], revision=3, now=300)
+    assert since() == 300

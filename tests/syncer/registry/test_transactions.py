@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dnsserver.skydns.entry import Entry
 from dnsserver.skydns.key import prefix_of
-from dnsserver.skydns.store import Entry
 from syncer.endpoint import Endpoint, ObjectRef, target_order
 from syncer.plan import plan
 from syncer.registry.inventory import take_inventory
