@@ -18,6 +18,7 @@ from dnsserver.build import etcd_address, transfer_keys, transfer_policies, zone
 from dnsserver.config import models
 from dnsserver.ops import http
 from dnsserver.ops.metrics import Metrics, build_version
+from dnsserver.policies import Policies
 from dnsserver.skydns.key import prefix_of
 from dnsserver.skydns.store import Store
 from dnsserver.source.reflector import Reflector
@@ -43,6 +44,7 @@ class Server:
         self._config = config
         self.table = zone_table(config)
         self.tally = Tally()
+        self._policies = Policies(config)
         self._faults_logged = 0
         self._udp: list[UdpListener] = []
         self._tcp: list[TcpListener] = []
@@ -80,8 +82,10 @@ class Server:
 
     async def _listen(self) -> TransferService:
         udp, tcp = self._responder("udp"), self._responder("tcp")
-        policies, keys = transfer_policies(self._config), transfer_keys(self._config)
-        service = TransferService(self.table, policies, keys, {"udp": udp, "tcp": tcp}, self._fault)
+        peers, keys = transfer_policies(self._config), transfer_keys(self._config)
+        service = TransferService(self.table, peers, keys, {"udp": udp, "tcp": tcp}, self._fault)
+        datagram = self._policies.around(udp, service.transfers.over_udp)
+        stream = self._policies.around(tcp, service.transfers.over_tcp)
         served = 0
         for address in self._config.listen:
             try:
@@ -89,8 +93,8 @@ class Server:
             except NoIPv6 as error:
                 log.warning("%s", error)
                 continue
-            self._udp.append(await serve_udp(datagrams, udp.respond, service.transfers.over_udp))
-            listener = TcpListener(tcp.respond, service.transfers.over_tcp)
+            self._udp.append(await serve_udp(datagrams, *datagram))
+            listener = TcpListener(*stream, admits=self._policies.admits)
             await listener.start(streams)
             self._tcp.append(listener)
             served += 1
@@ -155,5 +159,6 @@ class Server:
         yield from metrics.of_answers(self.tally)
         yield from metrics.of_listeners(self._udp, self._tcp)
         yield from metrics.of_table(self.table)
+        yield from self._policies.metrics()
         if self._reflector:
             yield from metrics.of_etcd(self._reflector)

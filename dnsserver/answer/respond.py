@@ -202,9 +202,9 @@ class Responder:
             self._on_fault(error)
             return self._bare(query, const.SERVFAIL)
 
-    def refuse(self, query: bytes, rcode: int) -> bytes | None:
-        """Return a response without data to a query that was deferred."""
-        return self._slow(query, 0, Answer(rcode))
+    def refuse(self, query: bytes, rcode: int, error: int | None = None) -> bytes | None:
+        """Return a response without data, with an extended error if one is given (RFC 8914)."""
+        return self._slow(query, 0, Answer(rcode, error=error))
 
     def _slow(self, query: bytes, reserve: int, answer: Answer | None = None) -> bytes | None:
         header = header_of(query)

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from dnsserver.config.fields import Endpoint, ListenAddress, Model
+from dnsserver.config.limits import AccessRule
 from dnsserver.config.zone import TsigKey, Zone
 from dnsserver.transport.sockets import Address
 
@@ -66,6 +67,8 @@ class Config(Model):
     zones: Annotated[list[Zone], Field(min_length=1)]
     tsig: list[TsigKey] = []
     """Keys that sign transfers, notifies and queries (RFC 8945)."""
+    acl: list[AccessRule] = []
+    """The first rule that has the client's address counts; whom none has is answered."""
     identity: Identity = Identity()
     metrics: Listener | None = None
     health: Listener | None = None

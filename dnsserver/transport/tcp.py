@@ -8,7 +8,7 @@ several messages is an iterator: the next message is taken when the client has t
 import asyncio
 import socket
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, cast
 
 from dnsserver.handle import Handle, Reply, Respond, Response, nothing
@@ -41,11 +41,16 @@ class TcpListener:
         respond: Respond | None,
         handle: Handle = nothing,
         *,
+        admits: Callable[[bytes], bool] = lambda address: True,
         idle_timeout: float = IDLE_TIMEOUT,
         max_connections: int = MAX_CONNECTIONS,
         max_per_client: int = MAX_PER_CLIENT,
     ) -> None:
-        """Answer by `respond`, and what that has no response for by `handle`; without it all by `handle`."""
+        """Answer by `respond`, and what that has no response for by `handle`; without it all by `handle`.
+
+        `admits` says whether the octets of an address may have a connection.
+        """
+        self._admits = admits
         self.respond, self.handle = respond, handle
         self.max_connections, self.max_per_client = max_connections, max_per_client
         self.connections: dict[_Connection, None] = {}
@@ -72,8 +77,8 @@ class TcpListener:
             connection.transport.close()
 
     def admit(self, connection: "_Connection") -> bool:
-        """Make room for a new connection: the longest idle goes. False: its client has enough."""
-        if self.clients[connection.client] >= self.max_per_client:
+        """Make room for a new connection: the longest idle goes. False: it may have none, or has enough."""
+        if not self._admits(connection.address) or self.clients[connection.client] >= self.max_per_client:
             self.refused += 1
             return False
         if len(self.connections) >= self.max_connections:
@@ -122,19 +127,21 @@ class _Connection(asyncio.Protocol):
         self._pending = 0
         """Messages whose responses come later."""
         self.active_at = self._loop.time()
-        self._address, self._port = b"", 0
+        self.address, self.port = b"", 0
         self.transport: asyncio.Transport
 
     @property
     def client(self) -> bytes:
         """Who is counted as one: an IPv4 address, the first half of an IPv6 one."""
-        return self._address[:8]
+        return self.address[:8]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         peer: Any = transport.get_extra_info("peername")
-        if peer:
-            self._address, self._port = octets_of(peer[0]), peer[1]
+        if not peer:  # it has gone already
+            self.transport.abort()
+            return
+        self.address, self.port = octets_of(peer[0]), peer[1]
         if not self._listener.admit(self):
             self.transport.abort()
             return
@@ -192,7 +199,7 @@ class _Connection(asyncio.Protocol):
             at = end
             response: Response = respond(message) if respond else None
             if response is None:
-                response = handle(message, self._address, self._port)
+                response = handle(message, self.address, self.port)
             if isinstance(response, bytes):
                 replies.append(len(response).to_bytes(2, "big") + response)
                 size += len(response)

@@ -97,6 +97,7 @@ RD: Final = 0x0100
 
 # Extended DNS errors (RFC 8914).
 EDE_NOT_READY: Final = 14
+EDE_PROHIBITED: Final = 18
 EDE_NOT_AUTHORITATIVE: Final = 20
 
 UDP_PAYLOAD: Final = 1232

@@ -1,0 +1,1 @@
+"""Who is answered, how often, and by whose address: Handles around a Handle. Pure: time is an argument."""
