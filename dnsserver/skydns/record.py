@@ -133,8 +133,3 @@ def encode(record: Record) -> bytes:
     document = {name: value for name in _ORDER if (value := getattr(record, name))}
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     return text.translate(_GO_ESCAPES).encode("utf-8")
-
-
-def is_ownership(text: str) -> bool:
-    """Say whether a record's text is a registry's note about its owner, which is never served."""
-    return text.removeprefix('"').startswith("heritage=")

@@ -56,6 +56,11 @@ class Store(Connection):
         )
         return Head(response.header.cluster_id, response.header.revision)
 
+    def entry(self, key: Key) -> Entry | None:
+        """Return one key as it is now, by a linearizable read; None: it is not there."""
+        response = self.call(lambda client: client.kvstub.Range, pb.RangeRequest(key=key))
+        return _entry(response.kvs[0]) if response.kvs else None
+
     def pages(self, prefix: Key, size: int = PAGE) -> Iterator[Page]:
         """Yield all keys below `prefix` in key order, at the revision of the first page.
 

@@ -6,10 +6,11 @@ note is not.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from dnsserver.skydns.key import Labels
-from dnsserver.skydns.record import MAX_TTL, Record, RecordError, is_ownership
+from dnsserver.skydns.ownership import is_ownership
+from dnsserver.skydns.record import MAX_TTL, Record, RecordError
 from dnsserver.wire import const, name, rdata
 from dnsserver.wire.name import Name, NameFault
 from dnsserver.zone.rrset import RRset, RRsets
@@ -58,15 +59,10 @@ def rrsets_of(records: Sequence[Owned], default_ttl: int, *, reverse: bool = Fal
     of the same record and no reason to leave out a CNAME. In a `reverse` zone a host name is a PTR and
     nothing else.
     """
-    counted = _of_group(_without_case_twins(records))
-    weights = _weights(owned.record for owned in counted)
     data: dict[int, dict[bytes, int]] = {}
     solid = False
-    for owner, _, record, _ in counted:
-        ttl = min(record.ttl or default_ttl, MAX_TTL)
-        main, views = _rdata(owner, record, weights)
-        if reverse:
-            main = [(const.PTR if kind == const.CNAME else kind, octets) for kind, octets in main]
+    for owned, main, views in parts_of(records, reverse=reverse):
+        ttl = min(owned.record.ttl or default_ttl, MAX_TTL)
         solid = solid or any(kind not in (const.CNAME, const.PTR) for kind, _ in main)
         for kind, octets in main + views:
             ttls = data.setdefault(kind, {})
@@ -78,6 +74,33 @@ def rrsets_of(records: Sequence[Owned], default_ttl: int, *, reverse: bool = Fal
             target, ttl = next(iter(data[const.CNAME].items()))
             data[const.CNAME] = {target: ttl}
     return {kind: RRset(kind, min(ttls.values()), tuple(ttls)) for kind, ttls in data.items()}
+
+
+Typed = list[tuple[int, bytes]]
+"""Types with rdata."""
+
+
+class Part(NamedTuple):
+    """What a record brings to the name that it answers."""
+
+    owned: Owned
+    main: Typed
+    """What it is."""
+    views: Typed
+    """What SkyDNS makes of it besides."""
+
+
+def parts_of(records: Sequence[Owned], *, reverse: bool = False) -> list[Part]:
+    """Return what each record that counts brings, in key order; twins and other groups do not count."""
+    counted = _of_group(_without_case_twins(records))
+    weights = _weights(owned.record for owned in counted)
+    parts = []
+    for owned in counted:
+        main, views = _rdata(owned.owner, owned.record, weights)
+        if reverse:
+            main = [(const.PTR if kind == const.CNAME else kind, octets) for kind, octets in main]
+        parts.append(Part(owned, main, views))
+    return parts
 
 
 _ARPA: Final = name.from_text("arpa.")
@@ -103,10 +126,6 @@ def clashes(records: Iterable[Stored], owner: Name) -> bool:
         elif record.text and not record.host:
             kinds.add("text")
     return len(kinds) > 1 and not kinds <= {"address", "text"}
-
-
-Typed = list[tuple[int, bytes]]
-"""Types with rdata."""
 
 
 def _rdata(owner: Name, record: Record, weights: Mapping[int, int]) -> tuple[Typed, Typed]:

@@ -10,17 +10,15 @@ from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, Protocol
 
 from dnsserver.skydns.key import Key, Labels, key_of, labels_of
-from dnsserver.skydns.record import Record, RecordError, decode, is_ownership
+from dnsserver.skydns.ownership import Ownership, is_ownership, parse_text, text_of
+from dnsserver.skydns.record import Record, RecordError, decode
 from syncer.endpoint import RecordType, Rejection, target_order
 from syncer.plan import Current
 from syncer.registry.ownership import (
     Convention,
     Owned,
-    Ownership,
     is_label,
     label_of,
-    parse_text,
-    text_of,
 )
 from syncer.registry.values import record_of, target_of
 

@@ -1,4 +1,4 @@
-"""Ownership texts, the names they stand at, and the labels that tell keys of one name apart. Pure.
+"""The names that ownership texts stand at, and the labels that tell keys of one name apart. Pure.
 
 Also for a name at a zone's apex the ownership stands at `a-k8s.local`, outside the zone, as with
 ExternalDNS: a syncer knows names and no apexes, ExternalDNS can take over again, and no reader serves it.
@@ -22,17 +22,8 @@ _MAX_NAME: Final = 244
 
 _AFFIX: Final = re.compile(r"(?:[a-z0-9_.-]|%\{record_type\})*")
 
-_HERITAGE: Final = "heritage=external-dns"
-_OWNER: Final = "external-dns/owner="
-_RESOURCE: Final = "external-dns/resource="
 _LABEL: Final = re.compile(r"[0-7][0-9a-f]{7}")
 _OWNER_ID: Final = re.compile(r"[A-Za-z0-9_.:/@-]{1,200}")
-
-
-class Ownership(NamedTuple):
-    owner_id: str
-    resource: str
-    """The object the record was made for; empty where the text does not say."""
 
 
 def is_owner_id(text: str) -> bool:
@@ -43,21 +34,6 @@ def is_owner_id(text: str) -> bool:
 def is_affix(text: str) -> bool:
     """Say whether a text can stand around the first label of a name."""
     return _AFFIX.fullmatch(text) is not None
-
-
-def text_of(ownership: Ownership) -> str:
-    """Return the text of an ownership, with the literal quotes that ExternalDNS writes."""
-    return f'"{_HERITAGE},{_OWNER}{ownership.owner_id},{_RESOURCE}{ownership.resource}"'
-
-
-def parse_text(text: str) -> Ownership | None:
-    """Return the ownership in a record's text, or None where it is none of ExternalDNS's convention."""
-    heritage, *labels = text.strip().strip('"').split(",")
-    if heritage != _HERITAGE:
-        return None
-    owner = next((part.removeprefix(_OWNER) for part in labels if part.startswith(_OWNER)), "")
-    resource = next((part.removeprefix(_RESOURCE) for part in labels if part.startswith(_RESOURCE)), "")
-    return Ownership(owner, resource) if owner else None
 
 
 class Owned(NamedTuple):

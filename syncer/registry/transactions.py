@@ -11,11 +11,12 @@ from itertools import groupby
 from typing import Final
 
 from dnsserver.skydns.key import Key
+from dnsserver.skydns.ownership import Ownership, text_of
 from dnsserver.skydns.record import Record, encode
 from syncer.endpoint import Endpoint, RecordType
 from syncer.plan import Change, Plan
 from syncer.registry.inventory import Held, Holding, Inventory, is_below, parent_of
-from syncer.registry.ownership import Ownership, label_of, text_of
+from syncer.registry.ownership import label_of
 from syncer.registry.values import record_of
 
 _EMPTY: Final = Holding()

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnsserver.skydns.record import MAX_VALUE, Record, RecordError, decode, encode, is_ownership
+from dnsserver.skydns.ownership import is_ownership
+from dnsserver.skydns.record import MAX_VALUE, Record, RecordError, decode, encode
 
 whole = st.integers(-(2**63), 2**63 - 1)
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)

@@ -2,16 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dnsserver.skydns.ownership import Ownership, parse_text, text_of
 from syncer.registry.ownership import (
     TYPES,
     Naming,
-    Ownership,
     is_affix,
     is_label,
     is_owner_id,
     label_of,
-    parse_text,
-    text_of,
 )
 
 owner_ids = st.from_regex(r"[A-Za-z0-9_.:/@-]{1,20}", fullmatch=True)
