@@ -1,4 +1,4 @@
-"""argv and environment → configuration → server. Exit codes: 0 stopped, 1 cannot run, 2 bad input."""
+"""argv and environment → configuration → server, or an operator's command. Exit codes: `dnsserver --help`."""
 
 import argparse
 import asyncio
@@ -13,6 +13,7 @@ from dnsserver.arguments import overrides, parser
 from dnsserver.build import etcd_address
 from dnsserver.config import Config, ConfigError, load
 from dnsserver.config.load import static_records
+from dnsserver.operator import commands
 from dnsserver.ops import log
 from dnsserver.server import Server
 from dnsserver.transport.sockets import ListenError
@@ -50,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code."""
     arguments = parser().parse_args(argv)
     try:
-        return _serve(arguments)
+        return commands.run(arguments) if arguments.command else _serve(arguments)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2

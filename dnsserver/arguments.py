@@ -1,4 +1,4 @@
-"""What can be typed: flags and environment variables, each with its help."""
+"""What can be typed: flags, environment variables and commands, each with its help."""
 
 import argparse
 import os
@@ -45,27 +45,103 @@ SETTINGS: Final = (
     Setting(("log", "format"), False, "text or json"),
 )
 
+_EPILOG: Final = """\
+examples:
+  dnsserver --config config/zone.yaml --check              every fault of the file, and nothing else
+  dnsserver --config config/zone.yaml --listen 127.0.0.1:1053
+  dnsserver explain www.k8s.local A                        which keys make this answer, and why
+  dnsserver records --output zonefile > k8s.local.zone
+
+exit status:
+  0  stopped by a signal, or the command has done its work
+  1  cannot run: an address is taken, or etcd does not answer a command that reads it
+  2  bad input: the command line, the zone YAML, or another file that was named
+
+`dnsserver COMMAND --help` has more about a command."""
+
+_EXPLAIN: Final = """\
+Tell what the server answers to a question and why: the zone, the outcome, each key of etcd or line of the
+configuration that was looked at with what became of it, and the response as dig prints it. It reads the
+configuration and, once, etcd; no server need run, and nothing is written."""
+
+_EXPLAIN_EPILOG: Final = """\
+examples:
+  dnsserver explain stilton.k8s.local
+  dnsserver explain _http._tcp.www.k8s.local SRV --config /etc/dnsserver/zone.yaml
+  dnsserver explain no-such-name.k8s.local AAAA --etcd-endpoints http://127.0.0.1:2379
+
+exit status:
+  0  explained, whatever the outcome
+  1  etcd does not answer
+  2  no name, no type, or a fault in the configuration"""
+
+_RECORDS: Final = """\
+List what is served, each record with the key of etcd and the object that it comes from. It reads the
+configuration and, once, etcd. As in a zone transfer, what SkyDNS only tells again of a host is left out: SRV
+records without a port, and the PTR of a host name outside reverse zones."""
+
+_RECORDS_EPILOG: Final = """\
+examples:
+  dnsserver records --zone k8s.local
+  dnsserver records --output json | jq -r 'select(.object == "ingress/default/cheese") | .name'
+  dnsserver records --zone k8s.local --output zonefile > k8s.local.zone
+
+json is one object a line: zone, name, type, ttl, data, key, object; the last two are null for a record of the
+configuration. zonefile is for one zone; it can be given to any name server, this one included (`file:`).
+
+exit status: as of `dnsserver explain`"""
+
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line."""
+    """Return the parser of the whole command line; without a command the server runs."""
     program = argparse.ArgumentParser(
         prog="dnsserver",
         description="Answer DNS queries for the zones of a YAML file from memory, as etcd's records change.",
-        epilog="example: dnsserver --config config/zone.yaml --listen 127.0.0.1:1053",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     program.add_argument("--version", action="version", version=f"dnsserver {build_version()}")
     program.add_argument("--check", action="store_true", help="check the configuration, print faults, exit")
+    program.set_defaults(command=None)
     _add_settings(program, default=os.environ.get("DNSSERVER_CONFIG", DEFAULT_CONFIG))
+    commands = program.add_subparsers(metavar="COMMAND", title="commands, instead of serving")
+    explain = _command(
+        commands, "explain", "tell which keys make an answer, and why", _EXPLAIN, _EXPLAIN_EPILOG
+    )
+    explain.add_argument("name", metavar="NAME", help="a domain name, with or without the final dot")
+    explain.add_argument("type", metavar="TYPE", nargs="?", default="A", help="a type (default: %(default)s)")
+    records = _command(commands, "records", "list what is served", _RECORDS, _RECORDS_EPILOG)
+    records.add_argument("--zone", help="only this zone")
+    records.add_argument(
+        "--output", choices=("text", "json", "zonefile"), default="text", help="(default: %(default)s)"
+    )
+    for command in (explain, records):
+        _add_settings(command, default=argparse.SUPPRESS)
     return program
 
 
+def _command(commands: Any, name: str, summary: str, text: str, epilog: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=text,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.set_defaults(command=name)
+    return command
+
+
 def _add_settings(target: argparse.ArgumentParser, default: str) -> None:
+    """Add what says where the configuration is. A command's must not undo what stands before it."""
+    shown = "%(default)s" if default is not argparse.SUPPRESS else DEFAULT_CONFIG
     target.add_argument(
         "--config",
         metavar="FILE",
         default=default,
-        help="the zone YAML (default: $DNSSERVER_CONFIG or %(default)s)",
+        help=f"the zone YAML (default: $DNSSERVER_CONFIG or {shown})",
     )
     single = target.add_argument_group("single values, instead of the file's")
     for setting in SETTINGS:
@@ -73,6 +149,7 @@ def _add_settings(target: argparse.ArgumentParser, default: str) -> None:
             setting.flag,
             metavar="VALUE",
             action="append" if setting.is_list else "store",
+            default=None if default is not argparse.SUPPRESS else default,
             help=f"{setting.help} [${setting.variable}]",
         )
 

@@ -48,7 +48,12 @@ def _endpoint(value: Any) -> str:
     return str(value)
 
 
-def _record_type(value: Any) -> int:
+def record_type(value: Any) -> int:
+    """Return the number of a type in text: its mnemonic, or TYPE<number> (RFC 3597 §5).
+
+    Raises:
+        ValueError: no such type.
+    """
     if isinstance(value, str):
         mnemonic = value.upper()
         if mnemonic in const.TYPES:
@@ -100,7 +105,7 @@ ListenAddress = Annotated[Address, BeforeValidator(_address)]
 AddressOrNetwork = Annotated[Network, BeforeValidator(_network)]
 Endpoint = Annotated[str, BeforeValidator(_endpoint)]
 """A URL of etcd."""
-RecordType = Annotated[int, BeforeValidator(_record_type)]
+RecordType = Annotated[int, BeforeValidator(record_type)]
 DomainName = Annotated[Name, BeforeValidator(_domain_name)]
 Apexes = Annotated[tuple[Name, ...], BeforeValidator(apexes)]
 Ttl = Annotated[int, Field(ge=0, le=const.MAX_TTL)]

@@ -114,10 +114,12 @@ class ZoneTable:
         """Return what is served at a node."""
         zone = node.zone
         if name == zone.apex:
-            # SkyDNS keeps what belongs to the apex below names of its own.
-            at_apex = self.answering(Name(_APEX_RECORDS + name)) or self.answering(name)
-            return zone.apex_rrsets(at_apex, self.answering(Name(_APEX_SERVERS + name)))
+            return zone.apex_rrsets(self.at_apex(name), self.answering(Name(_APEX_SERVERS + name)))
         return zone.rrsets(name, self.answering(name))
+
+    def at_apex(self, apex: Name) -> Sequence[Owned]:
+        """Return the records that answer for an apex. SkyDNS keeps them below a name of its own."""
+        return self.answering(Name(_APEX_RECORDS + apex)) or self.answering(apex)
 
     def answering(self, name: Name) -> Sequence[Owned]:
         """Return the records that answer for a name, in key order: its own, or those below it that may.

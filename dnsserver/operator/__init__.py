@@ -1,0 +1,1 @@
+"""What an operator asks at the command line, without a running server: why, what, and where from."""

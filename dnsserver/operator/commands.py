@@ -1,0 +1,110 @@
+"""The operator's commands: arguments in, text on standard output, an exit code back."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import dns.message
+import dns.rdatatype
+
+from dnsserver.answer.respond import Responder
+from dnsserver.answer.tally import Tally
+from dnsserver.arguments import overrides
+from dnsserver.config import Config, load
+from dnsserver.config.fields import record_type
+from dnsserver.operator import listing, snapshot
+from dnsserver.operator.explain import explain
+from dnsserver.operator.report import report
+from dnsserver.operator.snapshot import Snapshot
+from dnsserver.operator.text import response
+from dnsserver.ops import log
+from dnsserver.skydns.connection import StoreUnavailable
+from dnsserver.wire import name
+from dnsserver.wire.name import Name, NameFault
+from dnsserver.zone.table import ZoneTable
+
+
+class CommandError(Exception):
+    """A command cannot do what was asked. The text says why and what to do; `code` is the exit code."""
+
+    def __init__(self, text: str, code: int) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what the command says and return its exit code."""
+    log.configure("error")
+    try:
+        for line in _COMMANDS[arguments.command](arguments):
+            print(line)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except CommandError as error:
+        print(f"dnsserver {arguments.command}: {error}", file=sys.stderr)
+        return error.code
+    return 0
+
+
+def _explain(arguments: argparse.Namespace) -> Iterator[str]:
+    qname, qtype = _question(arguments)
+    config, found = _snapshot(arguments)
+    explained = explain(found.table, qname, qtype)
+    with snapshot.reader(config) as look:
+        yield from report(found.table, explained, found.rejected, found.prefix, look)
+    yield ""
+    yield response(_asked(found.table, qname, qtype))
+
+
+def _question(arguments: argparse.Namespace) -> tuple[Name, int]:
+    try:
+        return name.from_text(arguments.name), record_type(arguments.type)
+    except NameFault as fault:
+        raise CommandError(f"{arguments.name}: expected a domain name: {fault}", 2) from None
+    except ValueError as error:
+        raise CommandError(f"{arguments.type}: {error}", 2) from None
+
+
+def _asked(table: ZoneTable, qname: Name, qtype: int) -> dns.message.Message:
+    """Return the response that a client of TCP with EDNS gets: whole, whatever its size."""
+    query = dns.message.make_query(name.to_text(qname), dns.rdatatype.RdataType(qtype), use_edns=0, id=0)
+    reply = Responder(table, Tally(), "tcp", _raise).slow(query.to_wire())
+    assert reply is not None
+    return dns.message.from_wire(reply)
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def _records(arguments: argparse.Namespace) -> Iterator[str]:
+    _, found = _snapshot(arguments)
+    zones = found.table.zones
+    chosen = list(zones.values())
+    if arguments.zone is not None:
+        try:
+            chosen = [zones[name.from_text(arguments.zone)]]
+        except (NameFault, KeyError):
+            served = ", ".join(map(name.to_text, zones))
+            raise CommandError(f"--zone {arguments.zone}: not served; there is {served}", 2) from None
+    if arguments.output == "zonefile" and len(chosen) > 1:
+        served = ", ".join(map(name.to_text, zones))
+        raise CommandError(f"a zone file is of one zone; name it with --zone: {served}", 2)
+    for zone in chosen:
+        yield from listing.FORMS[arguments.output](listing.listed(found.table, zone), zone)
+
+
+def _snapshot(arguments: argparse.Namespace) -> tuple[Config, Snapshot]:
+    config = load(Path(arguments.config), overrides(arguments, os.environ))
+    try:
+        return config, snapshot.take(config)
+    except StoreUnavailable as error:
+        raise CommandError(
+            f"etcd does not answer: {error}\nset etcd.endpoints, or --etcd-endpoints, to where it is", 1
+        ) from None
+
+
+_COMMANDS = {"explain": _explain, "records": _records}
