@@ -8,6 +8,7 @@ from tests.bench.workload import MIXES, RECORDS, etcd_records
 from tests.integration.tools import need_tool
 
 
+@pytest.mark.alone
 def test_mixes_are_driven_against_both_servers(tmp_path):
     for tool in ("knotd", "dnsperf", "taskset"):
         need_tool(tool)
