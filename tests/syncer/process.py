@@ -42,7 +42,7 @@ class Syncer:
 
     def wait(self) -> tuple[int, str]:
         assert self.process is not None
-        out, err = self.process.communicate(timeout=20)
+        out, err = self.process.communicate(timeout=60)
         assert "Traceback" not in err, err
         return self.process.returncode, out + err
 
@@ -70,7 +70,7 @@ def hosts(store: Store, prefix: str) -> dict[str, set[str]]:
     return found
 
 
-def eventually(condition, seconds: float = 10.0):
+def eventually(condition, seconds: float = 40.0):
     """Return the condition's first true value; fail after some seconds without one."""
     until = time.monotonic() + seconds
     while not (value := condition()):
