@@ -36,7 +36,7 @@ def node(ip):
     }
 
 
-async def eventually(condition, seconds=10.0):
+async def eventually(condition, seconds=40.0):
     async with asyncio.timeout(seconds):
         while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - etcd is another process
             await asyncio.sleep(0.01)
