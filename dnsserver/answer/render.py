@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final
 
 from dnsserver.answer.lookup import Answer, Section
 from dnsserver.wire import const
-from dnsserver.wire.name import Name
+from dnsserver.wire.name import MAX_NAME, Name
 from dnsserver.wire.rdata import NAMES_IN_RDATA
 from dnsserver.zone.rrset import RRset
 
@@ -23,17 +23,19 @@ MAX_POINTER: Final = 0x3FFF
 Heads = tuple[bytes, bytes, bytes, bytes]
 
 
-class Compiled(NamedTuple):
-    """A response less what each query brings: `id + heads[kind] + question + body + OPT`."""
+"""Octets 2..12 of the message, by kind: bit 0 = RD was set, bit 1 = an OPT record follows."""
 
-    heads: Heads
-    """Octets 2..12 of the message, by kind: bit 0 = RD was set, bit 1 = an OPT record follows."""
-    bodies: tuple[bytes, ...]
-    """The sections after the question, in the orders to give out."""
-    slot: int
-    """Where to count it."""
-    cut: Heads | None
-    """The heads where it does not fit, then without a body; None if it might without additional data."""
+Orders = tuple[tuple[bytes, ...], Heads | None]
+"""The bodies to choose from, and the heads where one does not fit, then without a body; None if it might
+without additional data."""
+
+Compiled = tuple[Heads, int, bytes, Orders | None]
+"""A response less what each query brings, `id + heads[kind] + question + body + OPT`: the heads; the slot to
+count it in; the body, which is the sections after the question; and the orders, if there are several or it is
+longer than FITS. Plain tuples: those of a class of their own take three times as long to unpack."""
+
+FITS: Final = const.UDP_MINIMUM - 11 - (12 + MAX_NAME + 4)
+"""Octets of a body that fits any response: less an OPT record, the header and the longest question."""
 
 
 _ENDLESS: Final = bytes(const.TCP_MAXIMUM + 1)
@@ -72,7 +74,7 @@ def compiled(
     cut = None if optional else heads(answer.rcode, flags | const.TC, 0, 0, 0)
     sections = (answer.answer, answer.authority, answer.additional)
     if _least(sections) > const.TCP_MAXIMUM:
-        return Compiled(heads(answer.rcode, flags, 0, 0, 0), (_ENDLESS,), slot, cut)
+        return heads(answer.rcode, flags, 0, 0, 0), slot, _ENDLESS, ((_ENDLESS,), cut)
     asked: Name | None
     if answer.source and answer.answer:
         # Its question may have any length: what the body holds has no place that could be pointed to.
@@ -88,7 +90,8 @@ def compiled(
                 body.add(owner, rrset)
         bodies.append(bytes(body.octets))
     counts = (sum(len(rrset.rdatas) for _, rrset in section) for section in sections)
-    return Compiled(heads(answer.rcode, flags, *counts), tuple(bodies), slot, cut)
+    choice = (tuple(bodies), cut) if len(bodies) > 1 or len(bodies[0]) > FITS else None
+    return heads(answer.rcode, flags, *counts), slot, bodies[0], choice
 
 
 def _least(sections: tuple[Section, ...]) -> int:

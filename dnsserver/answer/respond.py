@@ -12,9 +12,12 @@ from collections.abc import Callable
 from typing import Final
 
 from dnsserver.answer import render
+from dnsserver.answer.absent import absent
+from dnsserver.answer.edns import EDE, KEEPALIVE, NSID, OPT_OCTETS, OPTION_OCTETS, Opts
 from dnsserver.answer.identity import SILENT, Identity, chaos
+from dnsserver.answer.kept import META, VIEWS, in_wire_form, is_kept
 from dnsserver.answer.lookup import Answer, lookup
-from dnsserver.answer.render import OPT, OPT_DO, Compiled
+from dnsserver.answer.render import Compiled
 from dnsserver.answer.tally import Tally, Transport
 from dnsserver.wire import const
 from dnsserver.wire.message import Edns, Header, Question, extras_of, header_of, question_of
@@ -22,10 +25,6 @@ from dnsserver.wire.name import FormatError, Name, to_text
 from dnsserver.zone.table import Node, ZoneTable
 
 Respond = Callable[[bytes], bytes | None]
-
-EDNS_NSID: Final = 3
-EDNS_KEEPALIVE: Final = 11
-EDNS_EDE: Final = 15
 
 _PLAIN: Final = {
     (rd << 8 | ad << 5 | cd << 4).to_bytes(2, "big") + b"\0\1\0\0\0\0\0" + bytes((opt,)): rd | opt << 1
@@ -37,42 +36,6 @@ _PLAIN: Final = {
 """Octets 2..12 of an ordinary query (one question, at most one more record) → kind, as in render.Heads.
 
 AD and CD are ignored and not echoed (RFC 4035 §3.1.6)."""
-
-
-def _in_wire_form(kind: int) -> bytes:
-    """Return type and class IN, as they stand in a question."""
-    return kind.to_bytes(2, "big") + b"\0\1"
-
-
-def _is_kept(kind: int) -> bool:
-    """Say whether answers of a type are kept for the next query.
-
-    A question is looked up folded as a whole, and 65 is `A`. So nothing is kept of a type with octets that
-    are lower-case letters, such as 97, which would answer for its twin in upper case; and what is kept of
-    that twin is found only by its exact octets, in `otherwise`.
-    """
-    octets = _in_wire_form(kind)
-    return octets == octets.upper()
-
-
-_META: Final = frozenset({const.OPT, 249, const.TSIG, const.IXFR, const.AXFR, 253, 254, const.ANY})
-
-_VIEWS: Final = frozenset({const.SRV, const.MX, const.PTR})
-"""Types that SkyDNS has of any host; compiled only when somebody asks for them."""
-
-_ORDINARY: Final = frozenset(
-    _in_wire_form(kind) for kind in range(1, 300) if kind not in _META | _VIEWS and _is_kept(kind)
-)
-"""Type and class, in wire form, for which a node that has none of it answers NODATA."""
-
-_NXDOMAIN: Final = const.NXDOMAIN << 8
-"""A key of Zone.negative, with the length of the name."""
-
-_OPT_OCTETS: Final = 11
-"""Of an OPT record without options."""
-
-MAX_OPTS: Final = 1024
-"""Spellings of an OPT record without options that are remembered; clients of the world use some dozens."""
 
 
 class Responder:
@@ -107,86 +70,47 @@ class Responder:
         self.respond: Final[Respond] = self._fast_path()
 
     def _fast_path(self) -> Respond:
-        find_node: Callable[[bytes], Node | None] = self._table.nodes.get  # type: ignore[assignment]
         find_answer: Callable[[bytes], Compiled | None] = self._table.answers.get
-        find_plain, ordinary, join = _PLAIN.get, _ORDINARY, b"".join
+        find_plain, otherwise, join = _PLAIN.get, absent(self._table), b"".join
         counts, slow, udp, tally = self._counts, self.slow, self._udp, self._tally
         least = const.UDP_MINIMUM if udp else const.TCP_MAXIMUM
-        opts: dict[bytes, tuple[int, bytes]] = {}
-        turn = 0
+        opts = Opts(udp)
+        find_opt, turn = opts.get, 0
 
         def respond(query: bytes) -> bytes | None:
             nonlocal turn
             kind = find_plain(query[2:12])
             if kind is None:
                 return slow(query)
-            after, room, tail = len(query), least, b""
-            if kind > 1:
-                known = opts.get(query[-_OPT_OCTETS:])
-                if known:
-                    after -= _OPT_OCTETS
-                else:
-                    after = query.find(0, 12) + 5
-                    extra = query[after:]
-                    known = _opt(extra, udp)
-                    if known is None:
-                        return slow(query)
-                    if len(extra) == _OPT_OCTETS and len(opts) < MAX_OPTS:
-                        opts[extra] = known
-                room, tail = known
-            answer = find_answer(query[12:after].lower())
-            if answer is None:
-                end = after - 4
-                answer = otherwise(query[12:end].lower(), query[end:after])
-                if answer is None:
-                    return slow(query)
-            head, bodies, slot, cut = answer
-            if len(bodies) == 1:
-                body = bodies[0]
+            if kind < 2:
+                question, room, tail = query[12:], least, b""
+            elif opt := find_opt(query[-OPT_OCTETS:]):
+                question = query[12:-OPT_OCTETS]
+                room, tail, _ = opt
             else:
+                after = query.find(0, 12) + 5
+                opt = find_opt(query[after : after + OPTION_OCTETS])
+                if opt is None or opt[2] != len(query) - after:
+                    opt = opts.learn(query[after:])
+                    if opt is None:
+                        return slow(query)
+                question = query[12:after]
+                room, tail, _ = opt
+            answer = find_answer(question.lower()) or otherwise(question)
+            if answer is None:
+                return slow(query)
+            heads, slot, body, orders = answer
+            if orders:
+                bodies, cut = orders
                 turn += 1
                 body = bodies[turn % len(bodies)]
-            if len(body) + after > room:
-                if cut is None:
-                    return slow(query)
-                head, body = cut, b""
-                tally.truncated += 1
+                if 12 + len(question) + len(body) > room:
+                    if cut is None:
+                        return slow(query)
+                    heads, body = cut, b""
+                    tally.truncated += 1
             counts[slot] += 1
-            return join((query[:2], head[kind], query[12:after], body, tail))
-
-        def otherwise(name: bytes, asked: bytes) -> Compiled | None:
-            """What to say where nothing is kept: NODATA, NXDOMAIN, a wildcard, or None for `slow`."""
-            at, octets = 0, len(name)
-            if octets > 255 or asked not in ordinary:
-                return None
-            node = find_node(name)
-            if node:
-                found = find_answer(name + asked)
-                if found is None and node.complete:
-                    return node.zone.negative.get(octets)
-                return found
-            while at < octets:
-                if not 0 < (step := name[at]) < 64:
-                    return None
-                at += step + 1
-                above = name[at:]
-                node = find_node(above)
-                if node is None:
-                    continue
-                zone = node.zone
-                if not zone.synced or (zone.cuts and zone.cut_above(Name(above))):
-                    return None
-                # Labels `*` and `any` ask for a search. An `in` of octets would cost three times as much.
-                if zone.skydns_lookup and (0x2A in name or name.find(b"\3any") >= 0):
-                    return None
-                wildcard = find_node(b"\1*" + above) if zone.wildcards else None
-                if wildcard is None:
-                    return zone.negative.get(_NXDOMAIN | octets)
-                found = find_answer(b"\1*" + above + asked)
-                if found is None and wildcard.complete:
-                    return zone.negative.get(octets)
-                return found
-            return None
+            return join((query[:2], heads[kind], question, body, tail))
 
         return respond
 
@@ -280,8 +204,7 @@ class Responder:
         # Names of one length share their denials, so those point to nothing below the apex.
         base = answer.zone.apex if answer.is_denial and answer.zone else question.name
         for attempt in attempts:
-            head, bodies, _, _ = render.compiled(attempt, base, len(question.name), slot, 1)
-            body = bodies[0]
+            head, _, body, _ = render.compiled(attempt, base, len(question.name), slot, 1)
             if question.end + len(body) + len(tail) <= limit:
                 return query[:2] + head[kind] + echoed + body + tail
         self._tally.truncated += 1
@@ -293,11 +216,11 @@ class Responder:
         asked = {code for code, _ in edns.options}
         options: list[tuple[int, bytes]] = []
         if answer.error is not None:
-            options.append((EDNS_EDE, answer.error.to_bytes(2, "big")))
-        if EDNS_NSID in asked and self._identity.id:
-            options.append((EDNS_NSID, self._identity.id))
-        if EDNS_KEEPALIVE in asked and self._keepalive:
-            options.append((EDNS_KEEPALIVE, self._keepalive.to_bytes(2, "big")))
+            options.append((EDE, answer.error.to_bytes(2, "big")))
+        if NSID in asked and self._identity.id:
+            options.append((NSID, self._identity.id))
+        if KEEPALIVE in asked and self._keepalive:
+            options.append((KEEPALIVE, self._keepalive.to_bytes(2, "big")))
         return tuple(options)
 
     def _bare(self, query: bytes, rcode: int) -> bytes | None:
@@ -314,7 +237,7 @@ class Responder:
     def _compile(self, question: Question, answer: Answer) -> None:
         """Keep what the next query of this kind needs, for names that exist and for denials."""
         zone = answer.zone
-        if zone is None or not zone.synced or question.type in _META:
+        if zone is None or not zone.synced or question.type in META:
             return
         if answer.is_denial:
             octets = len(question.name)
@@ -334,15 +257,15 @@ class Responder:
         if not node.complete:
             # The zone above has the DS of an apex, so it may be there without being here.
             at_apex = {const.DS} if source in self._table.zones else set()
-            self._keep(node, source, (*(rrsets.keys() - _VIEWS | at_apex),))
+            self._keep(node, source, (*(rrsets.keys() - VIEWS | at_apex),))
             node.complete = True
-        if question.type in _VIEWS and question.type in rrsets:
+        if question.type in VIEWS and question.type in rrsets:
             self._keep(node, source, (question.type,))
 
     def _keep(self, node: Node, source: Name, kinds: tuple[int, ...]) -> None:
         for kind in kinds:
-            question = source + _in_wire_form(kind)
-            if not _is_kept(kind) or question in self._table.answers:
+            question = source + in_wire_form(kind)
+            if not is_kept(kind) or question in self._table.answers:
                 continue
             answer = lookup(self._table, source, kind)
             if answer.source and not self._shared(answer, source):
@@ -362,28 +285,3 @@ class Responder:
 
 def _zone_label(answer: Answer) -> str:
     return to_text(answer.zone.apex) if answer.zone else ""
-
-
-def _opt(record: bytes, udp: bool) -> tuple[int, bytes] | None:
-    """Return the octets before ours and our OPT record, for what follows a query's question.
-
-    None unless that is one OPT record of version 0, without options that ask for something.
-    """
-    if record[:3] != b"\0\0\x29" or len(record) < _OPT_OCTETS or record[6]:
-        return None
-    if len(record) != _OPT_OCTETS + (record[9] << 8 | record[10]) or not _ignorable(record):
-        return None
-    payload = record[3] << 8 | record[4]
-    limit = min(max(payload, const.UDP_MINIMUM), const.UDP_PAYLOAD) if udp else const.TCP_MAXIMUM
-    return limit - _OPT_OCTETS, OPT_DO if record[7] & 0x80 else OPT
-
-
-def _ignorable(opt: bytes) -> bool:
-    """Say whether the options of an OPT record are whole and need no answer."""
-    at, end = _OPT_OCTETS, len(opt)
-    while at + 4 <= end:
-        code = opt[at] << 8 | opt[at + 1]
-        if code in (EDNS_NSID, EDNS_KEEPALIVE):
-            return False
-        at += 4 + (opt[at + 2] << 8 | opt[at + 3])
-    return at == end

@@ -60,6 +60,9 @@ class ZoneTable:
         self.nodes: Final[dict[Name, Node]] = {}
         self.answers: Final[dict[bytes, Any]] = {}
         """Question in wire form → what the layer above compiled. A node that changes drops its own."""
+        self.absent: Final[dict[bytes, Any]] = {}
+        """What follows the first label of a question → what the layer above found out of names that are not
+        there; emptied by every change."""
         self.dependents: list[Node] = []
         """Nodes with compiled answers that hold data of other names."""
         self._moved: dict[Zone, int] = {}
@@ -171,6 +174,7 @@ class ZoneTable:
                 zone.changed(now if zone.serial_is_time else revision)
             self.drop(self.nodes[zone.apex])  # it has the SOA
         if touched:
+            self.absent.clear()
             self.forget_dependents()
         return count
 

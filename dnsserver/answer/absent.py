@@ -1,0 +1,97 @@
+"""The fast way for questions of which no answer is kept: NODATA, NXDOMAIN, and names a wildcard stands for.
+
+Pure. Most names that do not exist are one label below one that does, so what came out for such a name is kept
+for all its like, by the octets behind that label, until the table changes.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from dnsserver.answer.kept import ORDINARY
+from dnsserver.answer.render import Compiled
+from dnsserver.wire import const
+from dnsserver.wire.name import MAX_LABEL, MAX_NAME, Name
+from dnsserver.zone.table import Node, ZoneTable
+
+Otherwise = Callable[[bytes], Compiled | None]
+"""Question as received, in wire form → its answer, or None: nobody knows without a lookup."""
+
+Outcome = tuple[Compiled | None, dict[int, Compiled], int]
+"""The wildcard's answer; or where the denials are, and the key of this one less the octets of the name."""
+
+NXDOMAIN: Final = const.NXDOMAIN << 8
+NODATA: Final = const.NOERROR << 8
+"""Keys of Zone.negative, less the octets of the question's name."""
+
+MAX_KEPT: Final = 16_384
+"""Names times types below which outcomes are kept; some hundred octets each."""
+
+SHORT: Final = 3
+"""Octets of a label that may be `*` or `any`, which ask for a search."""
+
+
+def absent(table: ZoneTable) -> Otherwise:
+    find_node: Callable[[bytes], Node | None] = table.nodes.get  # type: ignore[assignment]
+    find_answer: Callable[[bytes], Compiled | None] = table.answers.get
+    kept: dict[bytes, Outcome] = table.absent
+    find_kept, ordinary = kept.get, ORDINARY
+
+    def otherwise(question: bytes) -> Compiled | None:
+        octets = len(question) - 4
+        if not 0 < octets <= MAX_NAME:
+            return None
+        folded = question.lower()
+        name = folded[:octets]
+        node = find_node(name)
+        if node:
+            outcome = of_node(node, name, question[octets:])
+        else:
+            step = folded[0]
+            outcome = find_kept(folded[step + 1 :]) if SHORT < step <= MAX_LABEL else None
+            if outcome is None:
+                outcome = of_encloser(name, question[octets:])
+        if outcome is None:
+            return None
+        answer, denials, kind = outcome
+        return answer or denials.get(kind | octets)
+
+    def of_node(node: Node, name: bytes, asked: bytes) -> Outcome | None:
+        if asked not in ordinary:
+            return None
+        answer = find_answer(name + asked)
+        if answer is None and not node.complete:
+            return None
+        return answer, node.zone.negative, NODATA
+
+    def of_encloser(name: bytes, asked: bytes) -> Outcome | None:
+        if asked not in ordinary:
+            return None
+        at, octets = 0, len(name)
+        while at < octets:
+            if not 0 < (step := name[at]) <= MAX_LABEL:
+                return None
+            at += step + 1
+            above = name[at:]
+            node = find_node(above)
+            if node is None:
+                continue
+            outcome = below(node, above, asked, name)
+            if outcome and at == name[0] + 1 and asked == asked.lower():
+                if len(kept) >= MAX_KEPT:
+                    kept.clear()
+                kept[above + asked] = outcome
+            return outcome
+        return None
+
+    def below(node: Node, above: bytes, asked: bytes, name: bytes) -> Outcome | None:
+        zone = node.zone
+        if not zone.synced or (zone.cuts and zone.cut_above(Name(above))):
+            return None
+        if zone.skydns_lookup and (b"\1*" in name or b"\3any" in name):
+            return None
+        wildcard = find_node(b"\1*" + above) if zone.wildcards else None
+        if wildcard:
+            return of_node(wildcard, b"\1*" + above, asked)
+        return None, zone.negative, NXDOMAIN
+
+    return otherwise
