@@ -13,8 +13,8 @@ from dnsserver.wire import const
 from dnsserver.wire.name import MAX_LABEL, MAX_NAME, Name
 from dnsserver.zone.table import Node, ZoneTable
 
-Otherwise = Callable[[bytes], Compiled | None]
-"""Question as received, in wire form → its answer, or None: nobody knows without a lookup."""
+Otherwise = Callable[[bytes, bytes], Compiled | None]
+"""(question in wire form, the same folded) → its answer, or None: nobody knows without a lookup."""
 
 Outcome = tuple[Compiled | None, dict[int, Compiled], int]
 """The wildcard's answer; or where the denials are, and the key of this one less the octets of the name."""
@@ -36,11 +36,10 @@ def absent(table: ZoneTable) -> Otherwise:
     kept: dict[bytes, Outcome] = table.absent
     find_kept, ordinary = kept.get, ORDINARY
 
-    def otherwise(question: bytes) -> Compiled | None:
+    def otherwise(question: bytes, folded: bytes) -> Compiled | None:
         octets = len(question) - 4
         if not 0 < octets <= MAX_NAME:
             return None
-        folded = question.lower()
         name = folded[:octets]
         node = find_node(name)
         if node:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import islice
+from itertools import cycle, islice, repeat
 from typing import Final
 
 from dnsserver.answer.lookup import Answer, Section
@@ -25,14 +25,18 @@ Heads = tuple[bytes, bytes, bytes, bytes]
 
 """Octets 2..12 of the message, by kind: bit 0 = RD was set, bit 1 = an OPT record follows."""
 
-Orders = tuple[tuple[bytes, ...], Heads | None]
-"""The bodies to choose from, and the heads where one does not fit, then without a body; None if it might
-without additional data."""
+Choice = tuple[Iterator[bytes], bool, Heads | None]
+"""The bodies to give out, one after the other, without an end; whether one may not fit; and the heads if it
+does not, then without a body; None if it might without additional data."""
 
-Compiled = tuple[Heads, int, bytes, Orders | None]
-"""A response less what each query brings, `id + heads[kind] + question + body + OPT`: the heads; the slot to
-count it in; the body, which is the sections after the question; and the orders, if there are several or it is
-longer than FITS. Plain tuples: those of a class of their own take three times as long to unpack."""
+Shape = tuple[Heads, int, Choice | None]
+"""The heads; the slot to count it in; and a choice, if there are several bodies or it is longer than FITS."""
+
+Compiled = tuple[Shape, bytes]
+"""A response less what each query brings, `id + heads[kind] + question + body + OPT`: its shape, which most
+have in common, and its body, the sections after the question.
+
+Plain tuples: those of a class of their own take three times as long to unpack."""
 
 FITS: Final = const.UDP_MINIMUM - 11 - (12 + MAX_NAME + 4)
 """Octets of a body that fits any response: less an OPT record, the header and the longest question."""
@@ -74,7 +78,7 @@ def compiled(
     cut = None if optional else heads(answer.rcode, flags | const.TC, 0, 0, 0)
     sections = (answer.answer, answer.authority, answer.additional)
     if _least(sections) > const.TCP_MAXIMUM:
-        return heads(answer.rcode, flags, 0, 0, 0), slot, _ENDLESS, ((_ENDLESS,), cut)
+        return (heads(answer.rcode, flags, 0, 0, 0), slot, (repeat(_ENDLESS), True, cut)), _ENDLESS
     asked: Name | None
     if answer.source and answer.answer:
         # Its question may have any length: what the body holds has no place that could be pointed to.
@@ -90,8 +94,16 @@ def compiled(
                 body.add(owner, rrset)
         bodies.append(bytes(body.octets))
     counts = (sum(len(rrset.rdatas) for _, rrset in section) for section in sections)
-    choice = (tuple(bodies), cut) if len(bodies) > 1 or len(bodies[0]) > FITS else None
-    return heads(answer.rcode, flags, *counts), slot, bodies[0], choice
+    long = max(map(len, bodies)) > FITS
+    found = heads(answer.rcode, flags, *counts)
+    if long or len(bodies) > 1:
+        return (found, slot, (cycle(bodies), long, cut)), bodies[0]
+    return _plain(found, slot), bodies[0]
+
+
+@lru_cache(maxsize=4096)
+def _plain(found: Heads, slot: int) -> Shape:
+    return found, slot, None
 
 
 def _least(sections: tuple[Section, ...]) -> int:

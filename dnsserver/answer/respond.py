@@ -75,17 +75,16 @@ class Responder:
         counts, slow, udp, tally = self._counts, self.slow, self._udp, self._tally
         least = const.UDP_MINIMUM if udp else const.TCP_MAXIMUM
         opts = Opts(udp)
-        find_opt, turn = opts.get, 0
+        find_opt, opt_at = opts.get, -OPT_OCTETS
 
         def respond(query: bytes) -> bytes | None:
-            nonlocal turn
             kind = find_plain(query[2:12])
             if kind is None:
                 return slow(query)
             if kind < 2:
                 question, room, tail = query[12:], least, b""
-            elif opt := find_opt(query[-OPT_OCTETS:]):
-                question = query[12:-OPT_OCTETS]
+            elif opt := find_opt(query[opt_at:]):
+                question = query[12:opt_at]
                 room, tail, _ = opt
             else:
                 after = query.find(0, 12) + 5
@@ -96,15 +95,15 @@ class Responder:
                         return slow(query)
                 question = query[12:after]
                 room, tail, _ = opt
-            answer = find_answer(question.lower()) or otherwise(question)
+            folded = question.lower()
+            answer = find_answer(folded) or otherwise(question, folded)
             if answer is None:
                 return slow(query)
-            heads, slot, body, orders = answer
-            if orders:
-                bodies, cut = orders
-                turn += 1
-                body = bodies[turn % len(bodies)]
-                if 12 + len(question) + len(body) > room:
+            (heads, slot, choice), body = answer
+            if choice:
+                bodies, long, cut = choice
+                body = next(bodies)
+                if long and 12 + len(question) + len(body) > room:
                     if cut is None:
                         return slow(query)
                     heads, body = cut, b""
@@ -204,9 +203,9 @@ class Responder:
         # Names of one length share their denials, so those point to nothing below the apex.
         base = answer.zone.apex if answer.is_denial and answer.zone else question.name
         for attempt in attempts:
-            head, _, body, _ = render.compiled(attempt, base, len(question.name), slot, 1)
+            (heads, _, _), body = render.compiled(attempt, base, len(question.name), slot, 1)
             if question.end + len(body) + len(tail) <= limit:
-                return query[:2] + head[kind] + echoed + body + tail
+                return query[:2] + heads[kind] + echoed + body + tail
         self._tally.truncated += 1
         flags = const.TC | (const.AA if answer.authoritative else 0)
         return query[:2] + render.heads(answer.rcode, flags, 0, 0, 0)[kind] + echoed + tail
