@@ -10,7 +10,6 @@ from pathlib import Path
 import uvloop
 
 from dnsserver.arguments import overrides, parser
-from dnsserver.build import etcd_address
 from dnsserver.config import Config, ConfigError, load
 from dnsserver.config.load import static_records
 from dnsserver.operator import commands
@@ -25,8 +24,6 @@ def _configuration(arguments: argparse.Namespace) -> Config:
 
 def _check(arguments: argparse.Namespace) -> int:
     config = _configuration(arguments)
-    if config.etcd:
-        etcd_address(config.etcd)
     records = sum(len(static_records(zone, apex)) for zone in config.zones for apex in zone.name)
     print(f"{arguments.config}: good: {len(config.zones)} zones, {records} static records")
     return 0
@@ -41,7 +38,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(server.run())
-    except (ListenError, ConfigError) as error:
+    except ListenError as error:
         print(f"dnsserver: {error}", file=sys.stderr)
         return 1
     return 0

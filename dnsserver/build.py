@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from dnsserver import config as cfg
 from dnsserver.config import models
 from dnsserver.config.load import soa_names, static_records
 from dnsserver.config.zone import Zone as ZoneModel
@@ -53,28 +52,11 @@ def _soa(zone: ZoneModel, apex: Name) -> tuple[Soa, int, int]:
 
 
 def etcd_address(etcd: models.Etcd) -> EtcdAddress:
-    """Return where etcd is, the password read.
-
-    Raises:
-        ConfigError: a file cannot be read.
-    """
-    password = ""
-    for key in ("password_file", "ca_file", "cert_file", "key_file"):
-        path = getattr(etcd, key)
-        if not path:
-            continue
-        try:
-            with open(path, encoding="utf-8") as file:
-                text = file.read()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "not UTF-8"
-            raise cfg.ConfigError([f"etcd.{key}: {path} cannot be read: {reason}"]) from None
-        if key == "password_file":
-            password = text.rstrip("\r\n")
+    """Return where etcd is, and who we are there."""
     return EtcdAddress(
         endpoints=tuple(etcd.endpoints),
         username=etcd.username,
-        password=password,
+        password=etcd.password,
         ca_file=etcd.ca_file,
         cert_file=etcd.cert_file,
         key_file=etcd.key_file,

@@ -1,6 +1,5 @@
 """A file and overrides to a Config, or every fault in them."""
 
-import base64
 import difflib
 import re
 from collections.abc import Iterable, Sequence
@@ -13,6 +12,7 @@ from pydantic_core import ErrorDetails
 from dnsserver.config.document import Document, Fault, Path, Place, read
 from dnsserver.config.fields import apexes
 from dnsserver.config.models import Config
+from dnsserver.config.secrets import etcd_password, key_name, tsig_secrets
 from dnsserver.config.zone import Soa, StaticLine, Zone
 from dnsserver.source.static import StaticRecord, clashes
 from dnsserver.source.zonefile import DNAME_FAULT, ZoneFile, ZoneFileFault, parse
@@ -63,11 +63,14 @@ def load(file: FilePath, overrides: Iterable[Override] = ()) -> Config:
                 config = Config.model_validate(data)
             except ValidationError as error:
                 faults += map(_fault, error.errors())
-            secrets, found = _secrets(data, file.parent)
+            secrets, found = tsig_secrets(data, file.parent)
             faults += found
             if config:
                 for index, secret in secrets.items():
                     config.tsig[index]._secret = secret
+                if config.etcd:
+                    config.etcd._password, found = etcd_password(config.etcd)
+                    faults += found
             found, imports = _semantic_faults(data, file.parent)
             faults += found
             if config:
@@ -202,53 +205,17 @@ def _semantic_faults(data: dict[str, Any], directory: FilePath) -> tuple[list[Fa
     return faults, files
 
 
-def _secrets(data: dict[str, Any], directory: FilePath) -> tuple[dict[int, bytes], list[Fault]]:
-    """Return the secrets of the TSIG keys, by their place in the list. No fault shows one."""
-    keys, faults = data.get("tsig"), []
-    secrets: dict[int, bytes] = {}
-    seen: set[Name] = set()
-    for index, key in enumerate(keys if isinstance(keys, list) else ()):
-        path = ("tsig", index)
-        name_ = _key_name(key.get("name")) if isinstance(key, dict) else None
-        if name_ in seen:
-            faults.append(Fault((*path, "name"), f"{key['name']}: a second key of this name"))
-        if name_:
-            seen.add(name_)
-        file = key.get("secret_file") if isinstance(key, dict) else None
-        if not isinstance(file, str) or not file:
-            continue
-        try:
-            secrets[index] = base64.b64decode((directory / file).read_bytes().strip(), validate=True)
-            if not secrets[index]:
-                raise ValueError
-        except OSError as error:
-            reason = f"{directory / file} cannot be read: {error.strerror}"
-            faults.append(Fault((*path, "secret_file"), reason))
-        except ValueError:
-            faults.append(
-                Fault((*path, "secret_file"), f"{directory / file}: expected base64 and nothing else")
-            )
-    return secrets, faults
-
-
-def _key_name(text: Any) -> Name | None:
-    try:
-        return name.from_text(text) if isinstance(text, str) else None
-    except NameFault:
-        return None
-
-
 def _key_faults(data: dict[str, Any], zone: dict[str, Any], path: Path) -> list[Fault]:
     """Return the keys that a zone's transfers want and `tsig` has not."""
     keys = data.get("tsig")
     known = [key.get("name") for key in (keys if isinstance(keys, list) else ()) if isinstance(key, dict)]
-    names = {_key_name(text) for text in known}
+    names = {key_name(text) for text in known}
     transfer, faults = zone.get("transfer"), []
     for part in ("allow", "notify"):
         lines = transfer.get(part) if isinstance(transfer, dict) else None
         for index, line in enumerate(lines if isinstance(lines, list) else ()):
             text = line.get("key") if isinstance(line, dict) else None
-            wanted = _key_name(text)
+            wanted = key_name(text)
             if wanted is None or wanted in names:
                 continue
             near = difflib.get_close_matches(str(text), [str(known_) for known_ in known], 1, 0.5)

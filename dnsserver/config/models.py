@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from dnsserver.config.fields import Endpoint, ListenAddress, Model
 from dnsserver.config.limits import AccessRule
@@ -24,6 +24,12 @@ class Etcd(Model):
     key_file: str = ""
     server_name: str = ""
     """The name in the server's certificate, where it is not the endpoint's host."""
+    _password: str = PrivateAttr("")
+
+    @property
+    def password(self) -> str:
+        """What stood in `password_file` when the configuration was loaded."""
+        return self._password
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

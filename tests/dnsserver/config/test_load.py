@@ -225,6 +225,21 @@ def test_a_file_that_cannot_be_read_is_one_fault(file, tmp_path):
         load(file)
 
 
+def test_the_password_of_etcd_is_read_with_the_file_and_its_faults_have_a_place(file, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("pass word\n")
+    text = f"etcd: {{endpoints: ['http://a:1'], username: u, password_file: {secret}}}\n"
+    file.write_text(text + GOOD)
+    etcd = load(file).etcd
+    assert etcd
+    assert etcd.password == "pass word"
+    assert "pass word" not in repr(etcd)
+    secret.unlink()
+    (fault,) = faults(file, text + GOOD)
+    assert fault.startswith("1:")
+    assert f"etcd.password_file: {secret} cannot be read: No such file" in fault
+
+
 def test_an_override_replaces_a_value_and_owns_its_faults(file):
     good = Override("--listen", ("listen",), ["127.0.0.2:5300"])
     file.write_text("listen: ['127.0.0.1:53']\n" + GOOD)

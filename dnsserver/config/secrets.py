@@ -1,0 +1,66 @@
+"""What the configuration keeps in files of their own, because others must not see it."""
+
+import base64
+from pathlib import Path as FilePath
+from typing import Any, Final
+
+from dnsserver.config.document import Fault
+from dnsserver.config.models import Etcd
+from dnsserver.wire import name
+from dnsserver.wire.name import Name, NameFault
+
+_ETCD_FILES: Final = ("password_file", "ca_file", "cert_file", "key_file")
+
+
+def etcd_password(etcd: Etcd) -> tuple[str, list[Fault]]:
+    """Return the password of etcd, and what of the files that etcd's connection needs cannot be read."""
+    password, faults = "", []
+    for key in _ETCD_FILES:
+        path = getattr(etcd, key)
+        if not path:
+            continue
+        try:
+            text = FilePath(path).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "not UTF-8"
+            faults.append(Fault(("etcd", key), f"{path} cannot be read: {reason}"))
+            continue
+        if key == "password_file":
+            password = text.rstrip("\r\n")
+    return password, faults
+
+
+def tsig_secrets(data: dict[str, Any], directory: FilePath) -> tuple[dict[int, bytes], list[Fault]]:
+    """Return the secrets of the TSIG keys, by their place in the list. No fault shows one."""
+    keys, faults = data.get("tsig"), []
+    secrets: dict[int, bytes] = {}
+    seen: set[Name] = set()
+    for index, key in enumerate(keys if isinstance(keys, list) else ()):
+        path = ("tsig", index)
+        name_ = key_name(key.get("name")) if isinstance(key, dict) else None
+        if name_ in seen:
+            faults.append(Fault((*path, "name"), f"{key['name']}: a second key of this name"))
+        if name_:
+            seen.add(name_)
+        file = key.get("secret_file") if isinstance(key, dict) else None
+        if not isinstance(file, str) or not file:
+            continue
+        try:
+            secrets[index] = base64.b64decode((directory / file).read_bytes().strip(), validate=True)
+            if not secrets[index]:
+                raise ValueError
+        except OSError as error:
+            reason = f"{directory / file} cannot be read: {error.strerror}"
+            faults.append(Fault((*path, "secret_file"), reason))
+        except ValueError:
+            faults.append(
+                Fault((*path, "secret_file"), f"{directory / file}: expected base64 and nothing else")
+            )
+    return secrets, faults
+
+
+def key_name(text: Any) -> Name | None:
+    try:
+        return name.from_text(text) if isinstance(text, str) else None
+    except NameFault:
+        return None
