@@ -12,6 +12,7 @@ import uvloop
 from dnsserver.arguments import overrides, parser
 from dnsserver.config import Config, ConfigError, load
 from dnsserver.config.load import static_records
+from dnsserver.lifecycle import Lifecycle
 from dnsserver.operator import commands
 from dnsserver.ops import log
 from dnsserver.server import Server
@@ -34,10 +35,13 @@ def _serve(arguments: argparse.Namespace) -> int:
         return _check(arguments)
     config = _configuration(arguments)
     log.configure(config.log.level, config.log.format)
-    server = Server(config)
+
+    async def run() -> None:
+        await Lifecycle(config, lambda: _configuration(arguments), Server(config)).run()
+
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(server.run())
+            runner.run(run())
     except ListenError as error:
         print(f"dnsserver: {error}", file=sys.stderr)
         return 1

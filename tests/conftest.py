@@ -34,3 +34,10 @@ def store(etcd: EmbeddedEtcd) -> Iterator[Store]:
     opened = Store(EtcdAddress(endpoints=(etcd.endpoint,)))
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def own_store(own_etcd: EmbeddedEtcd) -> Iterator[Store]:
+    opened = Store(EtcdAddress(endpoints=(own_etcd.endpoint,)))
+    yield opened
+    opened.close()

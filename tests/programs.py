@@ -119,26 +119,43 @@ class DnsServer(Program, Resolver):
         zones: str = ZONE,
         etcd: str = "",
         prefix: str = "/skydns",
+        settings: str = "",
         more: Sequence[str] = (),
     ) -> None:
+        """Start with the zone YAML of `configure`; `more` are flags."""
         Resolver.__init__(self, free_port())
-        self._http = free_port()
+        self.http_port = free_port()
         self.config = directory / f"zone-{self.port}.yaml"
-        store = f"etcd: {{endpoints: ['{etcd}'], prefix: {prefix}}}\n" if etcd else ""
-        self.config.write_text(
-            f"listen: ['127.0.0.1:{self.port}']\n"
-            + "".join(
-                f"{page}: {{listen: '127.0.0.1:{self._http}'}}\n" for page in ("metrics", "health", "ready")
-            )
-            + store
-            + zones
-        )
+        self.configure(zones=zones, etcd=etcd, prefix=prefix, settings=settings)
         Program.__init__(self, "dnsserver", "--config", str(self.config), *more)
         self.wait_for("serves")
 
+    def configure(
+        self,
+        *,
+        zones: str = ZONE,
+        etcd: str = "",
+        prefix: str = "/skydns",
+        settings: str = "",
+        ports: Sequence[int] = (),
+    ) -> None:
+        """Write the zone YAML; `settings` are more lines of it, `ports` to listen on beside its own."""
+        listen = ", ".join(f"'127.0.0.1:{port}'" for port in (self.port, *ports))
+        page = f"{{listen: '127.0.0.1:{self.http_port}'}}"
+        store = f"etcd: {{endpoints: ['{etcd}'], prefix: {prefix}}}\n" if etcd else ""
+        self.config.write_text(
+            f"listen: [{listen}]\nmetrics: {page}\nhealth: {page}\nready: {page}\n" + store + settings + zones
+        )
+
+    def reload(self, within: float = START_TIMEOUT) -> None:
+        """Let it read its zone YAML again, and wait until it has, or has refused it."""
+        before = self.log().count("reloaded")
+        self.process.send_signal(signal.SIGHUP)
+        eventually(lambda: self.log().count("reloaded") > before, within, f"reload: {self.log()}")
+
     def page(self, path: str) -> tuple[int, str]:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._http}{path}", timeout=5) as response:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=5) as response:
                 return response.status, response.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()

@@ -79,4 +79,6 @@ class Config(Model):
     metrics: Listener | None = None
     health: Listener | None = None
     ready: Listener | None = None
+    lameduck: Annotated[int, Field(ge=0, le=300)] = 0
+    """Seconds between SIGTERM, which ends `ready`, and the last answers."""
     log: Log = Log()

@@ -41,8 +41,24 @@ class Metrics:
     def add(self, collect: Collect) -> None:
         self._registry.register(_Collector(collect))
 
+    def collect(self) -> Iterable[Metric]:
+        return self._registry.collect()
+
     def page(self) -> Page:
-        return Page(200, generate_latest(self._registry), CONTENT_TYPE_LATEST)
+        return page(self.collect())
+
+
+class _Collected:
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def page(families: Iterable[Metric]) -> Page:
+    """Return families in the text format of Prometheus."""
+    return Page(200, generate_latest(_Collected(families)), CONTENT_TYPE_LATEST)
 
 
 def _build_info(program: str) -> Metric:

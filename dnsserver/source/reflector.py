@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from dnsserver.skydns.connection import Compacted, StoreUnavailable
-from dnsserver.skydns.entry import Entry
+from dnsserver.skydns.entry import Entry, Head
 from dnsserver.skydns.key import Key, labels_of
 from dnsserver.skydns.record import Reason, Record, RecordError, decode
 from dnsserver.skydns.store import Store
@@ -49,7 +49,8 @@ MAX_ATOMIC: Final = 2000
 class Reflector:
     """Keeps a zone table equal to what etcd holds below a prefix. Attributes are for reading.
 
-    `on_synced` is called on the event loop after the first snapshot.
+    `known` is the state whose records the table has already; the first listing brings it from there to the
+    present. On the event loop `on_synced` is called after the first snapshot, `on_lost` after each failure.
     """
 
     def __init__(
@@ -58,20 +59,23 @@ class Reflector:
         prefix: Key,
         table: ZoneTable,
         *,
+        known: Head | None = None,
         on_synced: Callable[[], object] = lambda: None,
+        on_lost: Callable[[], object] = lambda: None,
         resync_interval: float = RESYNC_INTERVAL,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self._prefix, self._table = store, prefix, table
-        self._on_synced, self._resync_interval, self._clock = on_synced, resync_interval, clock
+        self._on_synced, self._on_lost = on_synced, on_lost
+        self._resync_interval, self._clock = resync_interval, clock
         self._halt = threading.Event()
         self._thread = threading.Thread(target=self._run, name="etcd-reflector", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._cluster_id = 0
+        self._cluster_id = known.cluster_id if known else 0
         self._delay = FIRST_DELAY
         self._granted: dict[int, int] = {}
         self.connected = False
-        self.revision = 0
+        self.revision = known.revision if known else 0
         """Of etcd, up to which the table is right; 0 before the first snapshot."""
         self.synced_at: float | None = None
         """When etcd last showed that the table is current, by the clock."""
@@ -93,6 +97,11 @@ class Reflector:
         self._store.close()
         if self._thread.is_alive():
             await asyncio.to_thread(self._thread.join, MAX_DELAY)
+
+    @property
+    def known(self) -> Head | None:
+        """The state up to which the table is right; None before the first snapshot."""
+        return Head(self._cluster_id, self.revision) if self.revision else None
 
     @property
     def age(self) -> float | None:
@@ -249,6 +258,8 @@ class Reflector:
     def _lost(self, reason: str) -> None:
         if self._halt.is_set():
             return
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._on_lost)
         if self.connected or self.revision == 0:
             serving = "the last table is served" if self.revision else "only static records are served"
             log.warning("etcd lost, %s, retrying: %s", serving, reason)

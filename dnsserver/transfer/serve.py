@@ -4,6 +4,7 @@ A transfer is an iterator of messages: each step does a slice of the work, so wh
 have their turn in between, and takes the next when there is room for it.
 """
 
+import asyncio
 import ipaddress
 import logging
 from collections import Counter
@@ -85,6 +86,9 @@ class Transfers:
         self._served, self._keys, self._responders = served, keys, responders
         self._clock, self._on_fault = clock, on_fault
         self._active = 0
+        self.idle = asyncio.Event()
+        """Set while no transfer is under way."""
+        self.idle.set()
         self.outcomes: Counter[tuple[str, str, str]] = Counter()
         """Transfers asked for, by zone ("" for one not served so), kind and what became of them."""
 
@@ -169,6 +173,7 @@ class Transfers:
         """Yield the messages of an AXFR, or of an IXFR from a serial."""
         zone, journal, outcome = served.zone, served.journal, "aborted"
         self._active += 1
+        self.idle.clear()
         try:
             for _ in journal.commit():
                 yield b""
@@ -190,6 +195,8 @@ class Transfers:
             raise
         finally:
             self._active -= 1
+            if not self._active:
+                self.idle.set()
             self._count(served, serial is None, outcome)
 
     def _count(self, served: Served | None, full: bool, outcome: str) -> None:

@@ -100,9 +100,7 @@ class Batch:
         assert _CALLS
         self._receive, self._send = _CALLS
         self._sock, self._fd = sock, sock.fileno()
-        self._handle = handle
-        self._respond = respond or self._of_client
-        self._asks_all = respond is None
+        self.answer_by(respond, handle)
         self._client = _CLIENT[sock.family]
         self._clients: Iterator[tuple[int, tuple[int, bytes]]]
         """Slots of the batch that are not answered yet, with port and address."""
@@ -127,6 +125,12 @@ class Batch:
         self._full_name = memoryview(array("I", [_NAME] * BATCH))
         self._full_control = memoryview(array("L", [_CONTROL] * BATCH))
 
+    def answer_by(self, respond: Respond | None, handle: Handle) -> None:
+        """Answer by others from the next batch on."""
+        self._handle = handle
+        self._respond = respond or self._of_client
+        self._asks_all = respond is None
+
     def _messages(self, boxes: bytearray) -> tuple[Any, Any]:
         slots = BATCH + 1
         messages, vectors = (_Message * slots)(), (_Vector * slots)()
@@ -139,15 +143,15 @@ class Batch:
             message.control, message.controllen = control + k * _CONTROL, _CONTROL
         return messages, vectors
 
-    def ready(self) -> None:
-        """Answer what has arrived, at most ROUNDS batches."""
+    def ready(self) -> bool:
+        """Answer what has arrived, at most ROUNDS batches; say whether there may be more."""
         receive, respond, fd = self._receive, self._respond, self._fd
         incoming = ctypes.addressof(self._incoming)
         take, inbox, outbox, out_octets = _TAKE, self._inbox, memoryview(self._outbox), self._out_octets
         for _ in range(ROUNDS):
             count = receive(fd, incoming, BATCH, 0, None)
             if count <= 0:
-                return
+                return False
             self._out_namelen[:count] = self._in_namelen[:count]
             self._out_controllen[:count] = self._in_controllen[:count]
             self._in_namelen[:count] = self._full_name[:count]  # the kernel wrote what it used
@@ -170,7 +174,8 @@ class Batch:
                 at += SLOT
             self._flush(first, k)
             if count < BATCH:
-                return
+                return False
+        return True
 
     def _of_client(self, query: bytes) -> bytes | None:
         """Ask the handle for the response to the next datagram of the batch."""

@@ -1,8 +1,12 @@
 """Listening sockets, and in words why one cannot be had."""
 
 import errno
+import logging
 import socket
+from collections.abc import Iterable
 from typing import Final, NamedTuple
+
+log = logging.getLogger("dnsserver")
 
 RECEIVE_BUFFER: Final = 4 << 20
 """Octets asked for, to sit out a pause of some milliseconds under load; the kernel may grant less."""
@@ -38,8 +42,49 @@ def octets_of(host: str) -> bytes:
     return socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
 
 
-def listen_udp(address: Address) -> socket.socket:
+class Sockets(NamedTuple):
+    """What listens on one address."""
+
+    udp: list[socket.socket]
+    """They share the address: the kernel gives each client's datagrams to one of them."""
+    tcp: socket.socket
+
+    def close(self) -> None:
+        for sock in (*self.udp, self.tcp):
+            sock.close()
+
+
+def listen(addresses: Iterable[Address], count: int = 1) -> dict[Address, Sockets]:
+    """Return sockets for all addresses, `count` for UDP, without those of IPv6 where the system has none.
+
+    Raises:
+        ListenError: an address cannot be taken; none is then.
+    """
+    opened: dict[Address, Sockets] = {}
+    udp: list[socket.socket] = []
+    try:
+        for address in addresses:
+            udp = []
+            try:
+                udp += [listen_udp(address, shares=count > 1)]
+                udp += [listen_udp(address, shares=True, joins=True) for _ in range(count - 1)]
+                opened[address] = Sockets(udp, listen_tcp(address))
+            except NoIPv6 as error:
+                log.warning("%s", error)
+    except ListenError:
+        for sock in udp:
+            sock.close()
+        for sockets in opened.values():
+            sockets.close()
+        raise
+    return opened
+
+
+def listen_udp(address: Address, *, shares: bool = False, joins: bool = False) -> socket.socket:
     """Return a bound datagram socket, not blocking.
+
+    One that `shares` lets others of ours have its address, and one that `joins` is such another: the first
+    does not join, so it finds out whether somebody else has the port.
 
     On a wildcard address it tells for each datagram which address it came to, so that the reply leaves
     from there (RFC 2181 §4.1).
@@ -47,7 +92,9 @@ def listen_udp(address: Address) -> socket.socket:
     Raises:
         ListenError: the address cannot be taken.
     """
-    sock = _bound(address, socket.SOCK_DGRAM)
+    sock = _bound(address, socket.SOCK_DGRAM, joins=joins)
+    if shares:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     if address.host == "0.0.0.0" and hasattr(socket, "IP_PKTINFO"):
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_PKTINFO, 1)
@@ -69,7 +116,7 @@ def listen_tcp(address: Address) -> socket.socket:
     return sock
 
 
-def _bound(address: Address, kind: socket.SocketKind) -> socket.socket:
+def _bound(address: Address, kind: socket.SocketKind, *, joins: bool = False) -> socket.socket:
     transport = "udp" if kind == socket.SOCK_DGRAM else "tcp"
     sock = None
     try:
@@ -78,6 +125,8 @@ def _bound(address: Address, kind: socket.SocketKind) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if kind == socket.SOCK_STREAM:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if joins:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.setblocking(False)
         sock.bind(tuple(address))
     except OSError as error:

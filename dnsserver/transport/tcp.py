@@ -62,6 +62,12 @@ class TcpListener:
         self._loop = asyncio.get_running_loop()
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def answer_by(self, respond: Respond | None, handle: Handle) -> None:
+        """Answer by others from now on, also on connections that are open."""
+        self.respond, self.handle = respond, handle
 
     async def start(self, sock: socket.socket) -> None:
         self._server = await self._loop.create_server(lambda: _Connection(self), sock=sock)
@@ -76,6 +82,19 @@ class TcpListener:
         for connection in list(self.connections):
             connection.transport.close()
 
+    async def drain(self) -> None:
+        """Stop accepting, answer what has arrived, and close; at a cancellation connections are aborted."""
+        if self._server:
+            self._server.close()
+        for connection in list(self.connections):
+            connection.finish()
+        try:
+            await self._empty.wait()
+        finally:
+            for connection in list(self.connections):
+                connection.transport.abort()
+            self.close()
+
     def admit(self, connection: "_Connection") -> bool:
         """Make room for a new connection: the longest idle goes. False: it may have none, or has enough."""
         if not self._admits(connection.address) or self.clients[connection.client] >= self.max_per_client:
@@ -87,6 +106,7 @@ class TcpListener:
         self.accepted += 1
         self.clients[connection.client] += 1
         self.connections[connection] = None
+        self._empty.clear()
         return True
 
     def active(self, connection: "_Connection") -> None:
@@ -102,6 +122,8 @@ class TcpListener:
             self.clients[connection.client] -= 1
             if not self.clients[connection.client]:
                 del self.clients[connection.client]
+            if not self.connections:
+                self._empty.set()
 
     def _sweep(self) -> None:
         oldest = self._loop.time() - self._idle_timeout
@@ -163,6 +185,10 @@ class _Connection(asyncio.Protocol):
         if not self._scheduled and not self._blocked:
             self._answer()
         return True
+
+    def finish(self) -> None:
+        """Close when what has arrived is answered."""
+        self.eof_received()
 
     def pause_writing(self) -> None:
         self._blocked = True

@@ -13,6 +13,9 @@ from dnsserver.wire.const import UDP_PAYLOAD
 MAX_UNSENT: Final = 1 << 20
 """Octets of replies that may wait for the kernel; further ones are dropped."""
 
+LAST_TURNS: Final = 64
+"""Of `Batch.ready` before a close: more datagrams than a receive buffer holds, so that a flood has an end."""
+
 
 class BatchListener:
     """Serves a socket by batches from the event loop's reader callback."""
@@ -27,12 +30,18 @@ class BatchListener:
     def send_errors(self) -> int:
         return self._batch.send_errors
 
+    def answer_by(self, respond: Respond | None, handle: Handle) -> None:
+        """Answer by others from now on."""
+        self._batch.answer_by(respond, handle)
+
     def close(self) -> None:
         """Answer what the kernel still holds and close the socket, if it is not closed."""
         if self._sock.fileno() < 0:
             return
         self._loop.remove_reader(self._sock.fileno())
-        self._batch.ready()
+        for _ in range(LAST_TURNS):
+            if not self._batch.ready():
+                break
         self._sock.close()
 
 
@@ -46,6 +55,10 @@ class EndpointListener(asyncio.DatagramProtocol):
         self._respond, self._handle = respond, handle
         self._transport: asyncio.DatagramTransport | None = None
         self.send_errors = 0
+
+    def answer_by(self, respond: Respond | None, handle: Handle) -> None:
+        """Answer by others from now on."""
+        self._respond, self._handle = respond, handle
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.DatagramTransport, transport)

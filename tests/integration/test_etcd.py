@@ -5,11 +5,7 @@ import signal
 import subprocess
 import time
 
-import pytest
-
-from dnsserver.skydns.address import EtcdAddress
 from dnsserver.skydns.key import Key
-from dnsserver.skydns.store import Store
 from tests.programs import DnsServer, eventually
 from tools.embedded_etcd import EmbeddedEtcd, find_program, free_port
 
@@ -27,13 +23,6 @@ def put(store, prefix, **records):
         deletes=[key for key, host in keys.items() if not host],
         expected={},
     )
-
-
-@pytest.fixture
-def own_store(own_etcd):
-    opened = Store(EtcdAddress(endpoints=(own_etcd.endpoint,)))
-    yield opened
-    opened.close()
 
 
 def test_a_change_in_etcd_is_answered_within_a_second_over_udp_and_tcp(etcd, store, prefix, tmp_path):

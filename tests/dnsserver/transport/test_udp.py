@@ -127,6 +127,17 @@ def test_a_reply_that_cannot_be_sent_keeps_none_of_its_neighbours():
 
 
 def test_what_waits_is_answered_before_the_socket_closes():
-    with serving() as server, server.datagrams() as client:
-        server.run(lambda: [client.send(query(n)) for n in range(50)] and server._stop.set())
-        assert [client.recv(4096)[:2] for _ in range(50)] == [n.to_bytes(2, "big") for n in range(50)]
+    count = mmsg.BATCH * mmsg.ROUNDS // 3 + 1  # by all clients more than one turn
+    with serving() as server, server.datagrams() as a, server.datagrams() as b, server.datagrams() as c:
+
+        def send_and_close():
+            for number in range(count):
+                for client in (a, b, c):
+                    client.send(query(number))
+            server.udp.close()
+
+        server.run(send_and_close)
+        for client in (a, b, c):
+            assert [client.recv(4096)[:2] for _ in range(count)] == [
+                n.to_bytes(2, "big") for n in range(count)
+            ]

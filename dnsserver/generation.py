@@ -1,0 +1,168 @@
+"""The data of one configuration: a table, who keeps it, and what is made of both.
+
+A reload that changes zones or etcd makes the next generation, which fills a table of its own while the one
+before goes on answering. Any other reload leaves the generation as it is.
+"""
+
+import asyncio
+import gc
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Self
+
+from prometheus_client.core import Metric
+
+from dnsserver import metrics
+from dnsserver.answer.identity import Identity
+from dnsserver.answer.respond import Responder
+from dnsserver.answer.tally import Tally, Transport
+from dnsserver.build import etcd_address, transfer_keys, transfer_policies, zone_table
+from dnsserver.config import models
+from dnsserver.skydns.entry import Head
+from dnsserver.skydns.key import prefix_of
+from dnsserver.skydns.store import Store
+from dnsserver.source.reflector import Reflector
+from dnsserver.transfer.service import TransferService
+from dnsserver.transport.tcp import IDLE_TIMEOUT
+from dnsserver.wire.name import labels_of
+from dnsserver.zone.table import Change, ZoneTable
+
+log = logging.getLogger("dnsserver")
+
+SLICE: Final = 500
+"""Names copied or freed before queries get their turn: about a millisecond."""
+
+
+class Generation:
+    """Made by `made`, on the running event loop."""
+
+    def __init__(
+        self, config: models.Config, table: ZoneTable, tally: Tally, on_fault: Callable[[Exception], None]
+    ) -> None:
+        self._data, self._etcd = _data(config), config.etcd
+        self.table = table
+        told = config.identity
+        identity = Identity(told.id.encode(), told.version.encode())
+
+        def responder(transport: Transport) -> Responder:
+            return Responder(
+                table,
+                tally,
+                transport,
+                on_fault,
+                identity=identity,
+                idle_timeout=IDLE_TIMEOUT,
+                defers=True,
+            )
+
+        self.responders: dict[Transport, Responder] = {"udp": responder("udp"), "tcp": responder("tcp")}
+        self.transfers = TransferService(
+            table, transfer_policies(config), transfer_keys(config), self.responders, on_fault
+        )
+        self.reflector: Reflector | None = None
+
+    @classmethod
+    async def made(cls, config: models.Config, tally: Tally, on_fault: Callable[[Exception], None]) -> Self:
+        """Return the generation of a checked configuration, with its static records alone."""
+        table = await asyncio.to_thread(zone_table, config)
+        return cls(config, table, tally, on_fault)
+
+    def is_of(self, config: models.Config) -> bool:
+        """Say whether a configuration has the same data."""
+        return self._data == _data(config)
+
+    def start(self, known: Head | None = None) -> asyncio.Event:
+        """Follow etcd; return what is set when the table is at a snapshot, or etcd did not answer.
+
+        `known` is of which state the table has records already.
+        """
+        attempted = asyncio.Event()
+        if self._etcd is None:
+            attempted.set()
+            return attempted
+
+        def synced() -> None:
+            gc.freeze()
+            attempted.set()
+
+        self.reflector = Reflector(
+            Store(etcd_address(self._etcd)),
+            prefix_of(self._etcd.prefix),
+            self.table,
+            known=known,
+            on_synced=synced,
+            on_lost=attempted.set,
+        )
+        self.reflector.start()
+        return attempted
+
+    async def succeed(self, before: "Generation") -> None:
+        """Follow etcd, and return when the table can take the place of the one before.
+
+        That is after the first snapshot. If etcd does not answer, the table gets the records of the one
+        before that are in its zones, as far as they are known, until it does.
+        """
+        known = [apex for apex in self.table.zones if _is_known(apex, before.table)]
+        attempted = self.start()
+        if known:
+            await attempted.wait()
+        if self.reflector and known and not self.table.synced:
+            await self.reflector.stop()
+            await self._adopt(before.table)
+            for apex in known:
+                self.table.zones[apex].synced = True
+            self.start(before.reflector.known if before.reflector else None)
+        for apex, zone in self.table.zones.items():
+            # A serial must not go back, nor stay where anything may have changed (RFC 1982).
+            if self._etcd and zone.synced and apex in before.table.zones:
+                serial, zone.serial = zone.serial, before.table.zones[apex].serial
+                zone.changed(serial)
+
+    async def _adopt(self, table: ZoneTable) -> None:
+        names = list(table.nodes)
+        for at in range(0, len(names), SLICE):
+            self.table.apply(
+                [
+                    Change(stored.key, labels_of(name), name, stored.record)
+                    for name in names[at : at + SLICE]
+                    if (node := table.nodes.get(name))
+                    for stored in node.records
+                ],
+                0,
+            )
+            await asyncio.sleep(0)
+
+    async def close(self) -> None:
+        """Stop following etcd and telling secondaries. The table can still be read."""
+        self.transfers.close()
+        if self.reflector:
+            await self.reflector.stop()
+
+    async def free(self) -> None:
+        """Give the memory of a table back that answers no more, in slices, when no transfer reads it."""
+        await self.transfers.transfers.idle.wait()
+        static: Iterable[Any] = [zone.static for zone in self.table.zones.values()]
+        for part in (self.table.answers, self.table.nodes, *static):
+            while part:
+                for _ in range(min(SLICE, len(part))):
+                    part.popitem()
+                await asyncio.sleep(0)
+
+    def missing(self) -> list[bytes]:
+        """Return the zones whose first snapshot is still to come."""
+        return [apex for apex, zone in self.table.zones.items() if not zone.synced]
+
+    def metrics(self) -> Iterable[Metric]:
+        yield from metrics.of_table(self.table)
+        yield from self.transfers.metrics()
+        if self.reflector:
+            yield from metrics.of_etcd(self.reflector)
+
+
+def _data(config: models.Config) -> tuple[object, ...]:
+    return config.zones, config.etcd, config.tsig, config.identity
+
+
+def _is_known(apex: Any, table: ZoneTable) -> bool:
+    zone = table.zone_of(apex)
+    return zone is not None and zone.synced

@@ -1,0 +1,75 @@
+"""The DNS listeners of a process, by address. What answers may change under them; their sockets stay."""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
+from typing import Final
+
+from prometheus_client.core import Metric
+
+from dnsserver import metrics
+from dnsserver.answer.tally import Transport
+from dnsserver.handle import Handle, Respond
+from dnsserver.transport.sockets import Address, Sockets
+from dnsserver.transport.tcp import TcpListener
+from dnsserver.transport.udp import UdpListener, serve_udp
+
+DRAIN: Final = 5.0
+"""Seconds that TCP connections have to take their last responses."""
+
+
+class Listeners:
+    def __init__(
+        self,
+        answering: Callable[[Transport], tuple[Respond | None, Handle]],
+        admits: Callable[[bytes], bool],
+    ) -> None:
+        """Answer by what `answering` returns, asked for each listener now and at `renew`.
+
+        `admits` says whether the octets of an address may have a TCP connection.
+        """
+        self._answering, self._admits = answering, admits
+        self._udp: dict[Address, list[UdpListener]] = {}
+        self._tcp: dict[Address, TcpListener] = {}
+
+    @property
+    def addresses(self) -> Collection[Address]:
+        return self._tcp.keys()
+
+    async def open(self, opened: Mapping[Address, Sockets]) -> None:
+        """Answer on more addresses."""
+        for address, sockets in opened.items():
+            self._udp[address] = [await serve_udp(sock, *self._answering("udp")) for sock in sockets.udp]
+            self._tcp[address] = TcpListener(*self._answering("tcp"), admits=self._admits)
+            await self._tcp[address].start(sockets.tcp)
+
+    def renew(self) -> None:
+        """Answer by what `answering` returns now."""
+        for datagrams in self._udp.values():
+            for listener in datagrams:
+                listener.answer_by(*self._answering("udp"))
+        for streams in self._tcp.values():
+            streams.answer_by(*self._answering("tcp"))
+
+    async def drain(self, addresses: Iterable[Address]) -> None:
+        """Take no more queries on these addresses, answer what has arrived, and close."""
+        tcp = []
+        for address in list(addresses):
+            for listener in self._udp.pop(address):
+                listener.close()
+            tcp.append(self._tcp.pop(address))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN):
+                await asyncio.gather(*(listener.drain() for listener in tcp))
+
+    def close(self) -> None:
+        """Close at once, after the responses that are made already."""
+        for datagrams in self._udp.values():
+            for listener in datagrams:
+                listener.close()
+        for streams in self._tcp.values():
+            streams.close()
+
+    def metrics(self) -> Iterable[Metric]:
+        udp = [listener for listeners in self._udp.values() for listener in listeners]
+        return metrics.of_listeners(udp, list(self._tcp.values()))
