@@ -1,5 +1,6 @@
 import os
 import ssl
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from tests.integration.fake_kube import FakeKube
 from tests.integration.kube_api import FakeKubeApi, KubeApi, http_kube_api, kubectl_proxy
 from tests.integration.kube_apiserver import ApiServer
+from tests.integration.kustomize import MANIFESTS
 from tests.integration.tools import all_tools_required, find_tool, miss_tool, need_tool
 
 
@@ -18,6 +20,16 @@ def kube_server() -> Iterator[ApiServer]:
     need_tool("kube-apiserver")
     with ApiServer() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What config/kubernetes/certificates.sh makes."""
+    need_tool("openssl")
+    need_tool("kubectl")
+    directory = tmp_path_factory.mktemp("certificates")
+    subprocess.run([MANIFESTS / "certificates.sh", directory], check=True, timeout=60)
+    return directory
 
 
 @pytest.fixture

@@ -163,7 +163,7 @@ def test_etcd_is_checked_and_its_data_is_on_a_named_volume(compose):
 
 
 def test_both_deployments_run_the_same_etcd(compose):
-    manifest = (ROOT / "config" / "kubernetes" / "etcd.yaml").read_text()
+    manifest = (ROOT / "config" / "kubernetes" / "base" / "etcd.yaml").read_text()
     image = re.fullmatch(r"\$\{ETCD_IMAGE:-(.+:v\d+\.\d+\.\d+)\}", compose["services"]["etcd"]["image"])
     assert image
     assert f"image: {image[1]}\n" in manifest

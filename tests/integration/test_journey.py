@@ -248,7 +248,7 @@ async def account(api: KubeApi, directory: Path):
         return heal, api.kubeconfig
     if api.kind == "cluster":
         pytest.skip("the kubeconfig of another account is not known for a cluster")
-    objects = list(yaml.safe_load_all((ROOT / "config" / "kubernetes" / "syncer.yaml").read_text()))
+    objects = list(yaml.safe_load_all((ROOT / "config" / "kubernetes" / "base" / "syncer.yaml").read_text()))
     role, binding = (
         next(o for o in objects if o["kind"] == k) for k in ("ClusterRole", "ClusterRoleBinding")
     )
