@@ -51,6 +51,7 @@ examples:
   dnsserver --config config/zone.yaml --listen 127.0.0.1:1053
   dnsserver explain www.k8s.local A                        which keys make this answer, and why
   dnsserver records --output zonefile > k8s.local.zone
+  dnsserver import-corefile /etc/coredns/Corefile > zone.yaml
 
 exit status:
   0  stopped by a signal, or the command has done its work
@@ -92,6 +93,20 @@ configuration. zonefile is for one zone; it can be given to any name server, thi
 exit status: as of `dnsserver explain`"""
 
 
+_IMPORT: Final = """\
+Turn a Corefile of CoreDNS into a zone YAML, on standard output. What has no counterpart, or another one than
+may be expected, is told on standard error with file and line."""
+
+_IMPORT_EPILOG: Final = """\
+examples:
+  dnsserver import-corefile Corefile > zone.yaml
+  dnsserver --config zone.yaml --check
+
+exit status:
+  0  converted; standard error says what was not
+  2  the file cannot be read or is no Corefile, or no zone is left"""
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line; without a command the server runs."""
     program = argparse.ArgumentParser(
@@ -118,6 +133,10 @@ def parser() -> argparse.ArgumentParser:
     )
     for command in (explain, records):
         _add_settings(command, default=argparse.SUPPRESS)
+    corefile = _command(
+        commands, "import-corefile", "turn a Corefile into a zone YAML", _IMPORT, _IMPORT_EPILOG
+    )
+    corefile.add_argument("file", metavar="FILE", help="the Corefile")
     return program
 
 

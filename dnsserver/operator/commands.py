@@ -1,6 +1,7 @@
 """The operator's commands: arguments in, text on standard output, an exit code back."""
 
 import argparse
+import glob
 import os
 import sys
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import dns.message
 import dns.rdatatype
+import yaml
 
 from dnsserver.answer.respond import Responder
 from dnsserver.answer.tally import Tally
@@ -15,6 +17,9 @@ from dnsserver.arguments import overrides
 from dnsserver.config import Config, load
 from dnsserver.config.fields import record_type
 from dnsserver.operator import listing, snapshot
+from dnsserver.operator.corefile.convert import Conversion, convert
+from dnsserver.operator.corefile.parse import CorefileError, parse
+from dnsserver.operator.corefile.plugins import PLUGINS
 from dnsserver.operator.explain import explain
 from dnsserver.operator.report import report
 from dnsserver.operator.snapshot import Snapshot
@@ -97,6 +102,37 @@ def _records(arguments: argparse.Namespace) -> Iterator[str]:
         yield from listing.FORMS[arguments.output](listing.listed(found.table, zone), zone)
 
 
+def _import_corefile(arguments: argparse.Namespace) -> Iterator[str]:
+    file = Path(arguments.file)
+    try:
+        blocks = parse(file.read_text("utf-8"), str(file), _imported, os.environ)
+        conversion = Conversion(str(file.parent.absolute()), lambda path: Path(path).read_text("utf-8"))
+        data = convert(blocks, conversion, PLUGINS)
+    except CorefileError as error:
+        raise CommandError(str(error), 2) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(
+            f"{error.filename if isinstance(error, OSError) else file}: {_reason(error)}", 2
+        ) from None
+    for remark in conversion.remarks:
+        print(f"{remark.place}: {remark.text}", file=sys.stderr)
+    if not data["zones"]:
+        raise CommandError(
+            f"{file}: no zone with data (etcd, file or hosts), so there is nothing to serve", 2
+        )
+    yield yaml.safe_dump(data, sort_keys=False, allow_unicode=True).rstrip()
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or "not UTF-8"
+
+
+def _imported(pattern: str, importer: str) -> list[tuple[str, str]]:
+    """Return the files that an import names, from the directory of the file that it stands in."""
+    found = sorted(glob.glob(str(Path(importer).parent / pattern)))
+    return [(path, Path(path).read_text("utf-8")) for path in found if Path(path).is_file()]
+
+
 def _snapshot(arguments: argparse.Namespace) -> tuple[Config, Snapshot]:
     config = load(Path(arguments.config), overrides(arguments, os.environ))
     try:
@@ -107,4 +143,4 @@ def _snapshot(arguments: argparse.Namespace) -> tuple[Config, Snapshot]:
         ) from None
 
 
-_COMMANDS = {"explain": _explain, "records": _records}
+_COMMANDS = {"explain": _explain, "records": _records, "import-corefile": _import_corefile}

@@ -1,51 +1,26 @@
 """The commands as they are typed, on a real etcd and beside a running server."""
 
 import json
-import logging
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from etcd3 import etcdrpc as pb
 
-from dnsserver.__main__ import main
 from dnsserver.skydns.address import EtcdAddress
 from dnsserver.skydns.key import Key, prefix_of
 from dnsserver.skydns.lease import Leases
 from dnsserver.skydns.store import Store
+from tests.dnsserver.operator.conftest import Run
 from tests.dnsserver.operator.test_explain import KEYS
 from tests.dnsserver.support import NO_ETCD
 from tests.programs import DnsServer
 from tools.embedded_etcd import EmbeddedEtcd
 
 QUESTIONS = ["www.k8s.local A", "parent.k8s.local A", "nothing.k8s.local TXT", "k8s.local NS", "a.b.c SOA"]
-
-
-class Done(NamedTuple):
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Run = Callable[..., Done]
-
-
-@pytest.fixture
-def dnsserver(capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
-    """The program in this process, with the logging of the tests left as it was."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-
-    def run(*arguments: str) -> Done:
-        code = main(arguments)
-        return Done(code, *capsys.readouterr())
-
-    yield run
-    root.handlers[:], root.level = handlers, level
 
 
 @pytest.fixture(scope="module")
