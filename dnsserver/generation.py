@@ -71,7 +71,12 @@ class Generation:
         """Say whether a configuration has the same data."""
         return self._data == _data(config)
 
-    def start(self, known: Head | None = None) -> asyncio.Event:
+    def start(self) -> None:
+        """Follow etcd, and tell secondaries."""
+        self._follow()
+        self.transfers.start()
+
+    def _follow(self, known: Head | None = None) -> asyncio.Event:
         """Follow etcd; return what is set when the table is at a snapshot, or etcd did not answer.
 
         `known` is of which state the table has records already.
@@ -97,13 +102,13 @@ class Generation:
         return attempted
 
     async def succeed(self, before: "Generation") -> None:
-        """Follow etcd, and return when the table can take the place of the one before.
+        """Do as `start` does, and return when the table can take the place of the one before.
 
         That is after the first snapshot. If etcd does not answer, the table gets the records of the one
         before that are in its zones, as far as they are known, until it does.
         """
         known = [apex for apex in self.table.zones if _is_known(apex, before.table)]
-        attempted = self.start()
+        attempted = self._follow()
         if known:
             await attempted.wait()
         if self.reflector and known and not self.table.synced:
@@ -111,12 +116,13 @@ class Generation:
             await self._adopt(before.table)
             for apex in known:
                 self.table.zones[apex].synced = True
-            self.start(before.reflector.known if before.reflector else None)
+            self._follow(before.reflector.known if before.reflector else None)
         for apex, zone in self.table.zones.items():
             # A serial must not go back, nor stay where anything may have changed (RFC 1982).
             if self._etcd and zone.synced and apex in before.table.zones:
                 serial, zone.serial = zone.serial, before.table.zones[apex].serial
                 zone.changed(serial)
+        self.transfers.start()
 
     async def _adopt(self, table: ZoneTable) -> None:
         names = list(table.nodes)

@@ -159,6 +159,25 @@ def test_with_etcd_away_known_records_stay_and_new_zones_wait(own_etcd, own_stor
         assert server.page("/ready")[0] == 200
 
 
+def test_secondaries_are_told_of_what_a_reload_brought(tmp_path):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as secondary:
+        secondary.bind(("127.0.0.1", 0))
+        secondary.settimeout(5)
+        host = f"127.0.0.1:{secondary.getsockname()[1]}"
+        transfer = f"transfer: {{allow: [{{address: 127.0.0.1}}], notify: [{{address: '{host}'}}]}}"
+        first = f"zones: [{{name: example, soa: {{serial: 1}}, {transfer}}}]\n"
+        with DnsServer(tmp_path, zones=first) as server:
+            assert notified(secondary) == 1
+            server.configure(zones=first.replace("serial: 1", "serial: 2"))
+            server.reload()
+            eventually(lambda: notified(secondary) == 2, 5)
+
+
+def notified(secondary: socket.socket) -> int:
+    """Return the serial of the next NOTIFY."""
+    return dns.message.from_wire(secondary.recv(4096)).answer[0][0].serial
+
+
 def test_secrets_are_read_again(tmp_path):
     secret = tmp_path / "secret"
     secret.write_text(SECRET + "\n")
