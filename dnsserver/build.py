@@ -1,10 +1,20 @@
 """The parts of a server, made of a checked Config: its table, where etcd is, who may transfer what."""
 
+from collections.abc import Callable
 from functools import partial
 
+from dnsserver.answer.tally import Tally
 from dnsserver.config import models
+from dnsserver.config.forward import Upstream as UpstreamModel
+from dnsserver.config.forward import tls_context
 from dnsserver.config.load import soa_names, static_records
 from dnsserver.config.zone import Zone as ZoneModel
+from dnsserver.forward.cache import Cache
+from dnsserver.forward.resolver import Resolver
+from dnsserver.forward.response import Limits
+from dnsserver.forward.service import ForwardService
+from dnsserver.forward.stream import Tls
+from dnsserver.forward.upstream import Upstream
 from dnsserver.skydns.address import EtcdAddress
 from dnsserver.source.rrsets import is_reverse, rrsets_of
 from dnsserver.source.static import rrsets_by_name
@@ -62,6 +72,41 @@ def etcd_address(etcd: models.Etcd) -> EtcdAddress:
         key_file=etcd.key_file,
         server_name=etcd.server_name,
     )
+
+
+def forwarding(
+    config: models.Config, table: ZoneTable, tally: Tally, on_fault: Callable[[Exception], None]
+) -> ForwardService | None:
+    """Return what forwards, if anything does. To be called on the running event loop."""
+    forward = config.forward
+    if forward is None:
+        return None
+    upstreams = [
+        Upstream(
+            upstream.address.address,
+            _tls(upstream),
+            timeout=forward.timeout,
+            failures=forward.health.failures,
+            interval=forward.health.interval,
+        )
+        for upstream in forward.upstreams
+    ]
+    kept = forward.cache
+    resolver = Resolver(
+        upstreams,
+        Cache(kept.size),
+        Limits(kept.max_ttl, kept.negative_ttl, kept.failure_ttl),
+        deadline=forward.deadline,
+        max_in_flight=forward.max_in_flight,
+    )
+    return ForwardService(table, tally, resolver, forward.allow, on_fault)
+
+
+def _tls(upstream: UpstreamModel) -> Tls | None:
+    if not upstream.address.tls:
+        return None
+    name = upstream.server_name or upstream.address.address.host
+    return Tls(tls_context(upstream.ca_file), name)
 
 
 def transfer_policies(config: models.Config) -> dict[Name, Policy]:

@@ -16,8 +16,9 @@ from dnsserver import metrics
 from dnsserver.answer.identity import Identity
 from dnsserver.answer.respond import Responder
 from dnsserver.answer.tally import Tally, Transport
-from dnsserver.build import etcd_address, transfer_keys, transfer_policies, zone_table
+from dnsserver.build import etcd_address, forwarding, transfer_keys, transfer_policies, zone_table
 from dnsserver.config import models
+from dnsserver.handle import Handle
 from dnsserver.skydns.entry import Head
 from dnsserver.skydns.key import prefix_of
 from dnsserver.skydns.store import Store
@@ -53,12 +54,14 @@ class Generation:
                 identity=identity,
                 idle_timeout=IDLE_TIMEOUT,
                 defers=True,
+                forwards=config.forward is not None,
             )
 
         self.responders: dict[Transport, Responder] = {"udp": responder("udp"), "tcp": responder("tcp")}
         self.transfers = TransferService(
             table, transfer_policies(config), transfer_keys(config), self.responders, on_fault
         )
+        self._forwarding = forwarding(config, table, tally, on_fault)
         self.reflector: Reflector | None = None
 
     @classmethod
@@ -81,6 +84,8 @@ class Generation:
 
         `known` is of which state the table has records already.
         """
+        if self._forwarding:
+            self._forwarding.start()
         attempted = asyncio.Event()
         if self._etcd is None:
             attempted.set()
@@ -138,9 +143,24 @@ class Generation:
             )
             await asyncio.sleep(0)
 
+    def deferred(self, transport: Transport) -> Handle:
+        """Return who has responses to what the responder of a transport has none for."""
+        transfers = self.transfers.transfers
+        inner = transfers.over_udp if transport == "udp" else transfers.over_tcp
+        if self._forwarding is None:
+            return inner
+        return self._forwarding.before(inner, self.responders[transport], transport)
+
+    async def settle(self) -> None:
+        """Return when nothing waits for an upstream any more."""
+        if self._forwarding:
+            await self._forwarding.settle()
+
     async def close(self) -> None:
-        """Stop following etcd and telling secondaries. The table can still be read."""
+        """Stop following etcd, telling secondaries and forwarding. The table can still be read."""
         self.transfers.close()
+        if self._forwarding:
+            self._forwarding.close()
         if self.reflector:
             await self.reflector.stop()
 
@@ -161,12 +181,14 @@ class Generation:
     def metrics(self) -> Iterable[Metric]:
         yield from metrics.of_table(self.table)
         yield from self.transfers.metrics()
+        if self._forwarding:
+            yield from self._forwarding.metrics()
         if self.reflector:
             yield from metrics.of_etcd(self.reflector)
 
 
 def _data(config: models.Config) -> tuple[object, ...]:
-    return config.zones, config.etcd, config.tsig, config.identity
+    return config.zones, config.etcd, config.tsig, config.identity, config.forward
 
 
 def _is_known(apex: Any, table: ZoneTable) -> bool:

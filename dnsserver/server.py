@@ -88,6 +88,7 @@ class Server:
 
     def _retire(self, generation: Generation) -> None:
         async def retire() -> None:
+            await generation.settle()
             await generation.close()
             await generation.free()
 
@@ -108,9 +109,8 @@ class Server:
             await self._generation.close()
 
     def _answering(self, transport: Transport) -> tuple[Respond | None, Handle]:
-        transfers = self._generation.transfers.transfers
-        deferred = transfers.over_udp if transport == "udp" else transfers.over_tcp
-        return self._policies.around(self._generation.responders[transport], deferred)
+        generation = self._generation
+        return self._policies.around(generation.responders[transport], generation.deferred(transport))
 
     def _fault(self, error: Exception) -> None:
         # Anyone may send what raises it again, so it is told with its trace once, and counted.

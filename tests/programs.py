@@ -121,9 +121,10 @@ class DnsServer(Program, Resolver):
         prefix: str = "/skydns",
         settings: str = "",
         more: Sequence[str] = (),
+        port: int = 0,
     ) -> None:
-        """Start with the zone YAML of `configure`; `more` are flags."""
-        Resolver.__init__(self, free_port())
+        """Start with the zone YAML of `configure`; `more` are flags. Port 0 is one that is free."""
+        Resolver.__init__(self, port or free_port())
         self.http_port = free_port()
         self.config = directory / f"zone-{self.port}.yaml"
         self.configure(zones=zones, etcd=etcd, prefix=prefix, settings=settings)

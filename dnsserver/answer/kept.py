@@ -22,6 +22,7 @@ def is_kept(kind: int) -> bool:
 
 
 META: Final = frozenset({const.OPT, 249, const.TSIG, const.IXFR, const.AXFR, 253, 254, const.ANY})
+"""Types of which no name has data (RFC 6895 §3.1)."""
 
 VIEWS: Final = frozenset({const.SRV, const.MX, const.PTR})
 """Types that SkyDNS has of any host; compiled only when somebody asks for them."""

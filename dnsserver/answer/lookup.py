@@ -41,6 +41,8 @@ class Answer(NamedTuple):
     cls: int = const.IN
     source: Name | None = None
     """The wildcard that the first owner's data was synthesised from (RFC 4592 §2.2.1)."""
+    onward: Name | None = None
+    """A name outside the zone where the answer goes on, for who resolves: the question's, or an alias's."""
 
     @property
     def is_denial(self) -> bool:
@@ -57,7 +59,7 @@ def lookup(table: ZoneTable, qname: Name, qtype: int) -> Answer:
     """Return the answer to a question of class IN. Total."""
     zone = _zone_asked(table, qname, qtype)
     if zone is None:
-        return Answer(const.REFUSED, error=const.EDE_NOT_AUTHORITATIVE)
+        return Answer(const.REFUSED, error=const.EDE_NOT_AUTHORITATIVE, onward=qname)
     chain: list[tuple[Name, RRset]] = []
     name, wildcard = qname, None
     while True:
@@ -89,9 +91,10 @@ def lookup(table: ZoneTable, qname: Name, qtype: int) -> Answer:
             return _negative(zone, const.NOERROR, tuple(chain), wildcard)
         target = Name(alias.rdatas[0])
         chain.append((name, alias))
-        followed = any(target == owner for owner, _ in chain)
-        if followed or len(chain) == MAX_LINKS or table.zone_of(target) is not zone:
+        if any(target == owner for owner, _ in chain) or len(chain) == MAX_LINKS:
             return Answer(const.NOERROR, True, tuple(chain), zone=zone, source=wildcard)
+        if table.zone_of(target) is not zone:
+            return Answer(const.NOERROR, True, tuple(chain), zone=zone, source=wildcard, onward=target)
         name = target
 
 

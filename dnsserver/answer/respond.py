@@ -9,6 +9,7 @@ its labels do, and a stored name is whole and ends where its root label does.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from dnsserver.answer import render
@@ -56,8 +57,8 @@ class Responder:
         """Answer by a table; `idle_timeout` in seconds is told to TCP clients that ask (RFC 7828).
 
         With `defers` there is no response here to AXFR, IXFR and signed queries: they are for whoever knows
-        keys and the client's address. With `forwards` there is none to questions of class IN outside all
-        zones, which are else refused.
+        keys and the client's address. With `forwards`, `respond` has none to a query with RD whose answer
+        goes on outside its zone: not even what we know of it, for another may know the whole.
         """
         self._defers, self._forwards = defers, forwards
         self._identity = identity
@@ -72,7 +73,8 @@ class Responder:
     def _fast_path(self) -> Respond:
         find_answer: Callable[[bytes], Compiled | None] = self._table.answers.get
         find_plain, otherwise, join = _PLAIN.get, absent(self._table), b"".join
-        counts, slow, udp, tally = self._counts, self.slow, self._udp, self._tally
+        counts, udp, tally = self._counts, self._udp, self._tally
+        slow = partial(self.slow, forwards=True) if self._forwards else self.slow
         least = const.UDP_MINIMUM if udp else const.TCP_MAXIMUM
         opts = Opts(udp)
         find_opt, opt_at = opts.get, -OPT_OCTETS
@@ -113,13 +115,14 @@ class Responder:
 
         return respond
 
-    def slow(self, query: bytes, reserve: int = 0) -> bytes | None:
+    def slow(self, query: bytes, reserve: int = 0, *, forwards: bool = False) -> bytes | None:
         """Answer any octets. Total: a fault of ours is a SERVFAIL.
 
-        Of what the response may take, `reserve` octets are left for a signature.
+        Of what the response may take, `reserve` octets are left for a signature. `forwards` as for
+        `respond`; without it there is a response to everything that goes on elsewhere.
         """
         try:
-            return self._slow(query, reserve)
+            return self._slow(query, reserve, forwards=forwards)
         except Exception as error:
             self._tally.faults += 1
             self._on_fault(error)
@@ -129,7 +132,9 @@ class Responder:
         """Return a response without data, with an extended error if one is given (RFC 8914)."""
         return self._slow(query, 0, Answer(rcode, error=error))
 
-    def _slow(self, query: bytes, reserve: int, answer: Answer | None = None) -> bytes | None:
+    def _slow(
+        self, query: bytes, reserve: int, answer: Answer | None = None, *, forwards: bool = False
+    ) -> bytes | None:
         header = header_of(query)
         if header is None:
             self._tally.dropped += 1
@@ -150,7 +155,7 @@ class Responder:
             if self._defers and (tsig_at is not None or question.type in (const.AXFR, const.IXFR)):
                 return None
             answer = self._answer(question, edns)
-            if self._forwards and answer.error == const.EDE_NOT_AUTHORITATIVE:
+            if forwards and answer.onward and header.flags & const.RD:
                 return None
         return self._render(query, header, question, edns, answer, reserve)
 
@@ -267,7 +272,7 @@ class Responder:
             if not is_kept(kind) or question in self._table.answers:
                 continue
             answer = lookup(self._table, source, kind)
-            if answer.source and not self._shared(answer, source):
+            if (answer.source and not self._shared(answer, source)) or (self._forwards and answer.onward):
                 continue
             entry = render.compiled(answer, source, len(source), self._slot(answer))
             self._table.answers[question] = entry

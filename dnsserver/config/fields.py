@@ -15,7 +15,12 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True)
 
 
-def _address(value: Any) -> Address:
+def address(value: Any) -> Address:
+    """Return the address that a text ADDRESS:PORT stands for.
+
+    Raises:
+        ValueError: it stands for none.
+    """
     expected = "expected ADDRESS:PORT as 127.0.0.1:53 or [::1]:53"
     if isinstance(value, Address):
         return value
@@ -101,7 +106,7 @@ def _network(value: Any) -> Network:
         raise ValueError(f"expected an address or a network: {error}") from None
 
 
-ListenAddress = Annotated[Address, BeforeValidator(_address)]
+ListenAddress = Annotated[Address, BeforeValidator(address)]
 AddressOrNetwork = Annotated[Network, BeforeValidator(_network)]
 Endpoint = Annotated[str, BeforeValidator(_endpoint)]
 """A URL of etcd."""

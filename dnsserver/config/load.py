@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from dnsserver.config.document import Document, Fault, Path, Place, read
 from dnsserver.config.fields import apexes
+from dnsserver.config.forward import loops
 from dnsserver.config.models import Config
 from dnsserver.config.secrets import etcd_password, key_name, tsig_secrets
 from dnsserver.config.zone import Soa, StaticLine, Zone
@@ -63,6 +64,11 @@ def load(file: FilePath, overrides: Iterable[Override] = ()) -> Config:
                 config = Config.model_validate(data)
             except ValidationError as error:
                 faults += map(_fault, error.errors())
+            if config and config.forward:
+                faults += [
+                    Fault(("forward", "upstreams", index, "address"), reason)
+                    for index, reason in loops(config.forward.upstreams, config.listen)
+                ]
             secrets, found = tsig_secrets(data, file.parent)
             faults += found
             if config:

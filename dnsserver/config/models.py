@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PrivateAttr, model_validator
 
 from dnsserver.config.fields import Endpoint, ListenAddress, Model
+from dnsserver.config.forward import Forward
 from dnsserver.config.limits import AccessRule
 from dnsserver.config.zone import TsigKey, Zone
 from dnsserver.transport.sockets import Address
@@ -75,6 +76,8 @@ class Config(Model):
     """Keys that sign transfers, notifies and queries (RFC 8945)."""
     acl: list[AccessRule] = []
     """The first rule that has the client's address counts; whom none has is answered."""
+    forward: Forward | None = None
+    """Left out: questions outside all zones are refused."""
     identity: Identity = Identity()
     metrics: Listener | None = None
     health: Listener | None = None

@@ -94,11 +94,14 @@ QR: Final = 0x8000
 AA: Final = 0x0400
 TC: Final = 0x0200
 RD: Final = 0x0100
+RA: Final = 0x0080
+CD: Final = 0x0010
 
 # Extended DNS errors (RFC 8914).
 EDE_NOT_READY: Final = 14
 EDE_PROHIBITED: Final = 18
 EDE_NOT_AUTHORITATIVE: Final = 20
+EDE_NO_REACHABLE: Final = 22
 
 UDP_PAYLOAD: Final = 1232
 """Octets we offer and honour over UDP: 1280 (IPv6 minimum MTU) - 40 - 8. DNS Flag Day 2020."""

@@ -1,0 +1,147 @@
+"""What an upstream said, as octets to keep, and as a response to a client. Pure: ages are arguments."""
+
+import struct
+from typing import NamedTuple
+
+from dnsserver.answer import render
+from dnsserver.answer.edns import EDE
+from dnsserver.answer.lookup import MAX_LINKS, Answer, Section, lookup
+from dnsserver.forward.cache import Entry
+from dnsserver.forward.question import Asked, question_end
+from dnsserver.forward.reply import Reply, read
+from dnsserver.wire import const
+from dnsserver.wire.message import Edns, Question
+from dnsserver.wire.name import FormatError, Name
+from dnsserver.zone.table import ZoneTable
+
+_head = struct.Struct(">HHHHHH").pack
+_seconds = struct.Struct(">I")
+
+
+class Limits(NamedTuple):
+    """For how many seconds answers, denials and failures are kept at most."""
+
+    answer: int
+    denial: int
+    failure: int
+
+
+class Client(NamedTuple):
+    """A query, as far as it decides about its response."""
+
+    query: bytes
+    question: Question
+    edns: Edns | None
+    room: int
+    """Octets of a response that the client takes."""
+
+    @property
+    def checking_disabled(self) -> bool:
+        return bool(self.query[3] & const.CD)
+
+    def asked(self, name: Name) -> Asked:
+        """Return what to ask about a name for this client."""
+        dnssec_ok = self.edns is not None and self.edns.dnssec_ok
+        return Asked(name, self.question.type, dnssec_ok, self.checking_disabled)
+
+
+def entry_of(asked: Asked, reply: Reply, limits: Limits, now: float) -> Entry:
+    """Return a reply as octets, with no TTL over the limits.
+
+    Raises:
+        FormatError: it fits no message.
+    """
+    is_denial = reply.rcode == const.NXDOMAIN or not reply.answer
+    most = limits.denial if is_denial else limits.answer
+    sections = (_capped(reply.answer, most), _capped(reply.authority, most))
+    return Entry(*_rendered(asked.name, reply.rcode, *sections), now, now + min(reply.ttl, most))
+
+
+def failure(limits: Limits, now: float) -> Entry:
+    """Return that no upstream has answered."""
+    return Entry(const.SERVFAIL, 0, 0, b"", now, now + limits.failure, const.EDE_NO_REACHABLE)
+
+
+def respond(client: Client, entry: Entry, age: int) -> bytes:
+    """Return the response to a query, `age` whole seconds after the entry was stored."""
+    records = entry.answers + entry.authorities
+    return _respond(client, entry, _aged(entry.body, records, age) if age else entry.body, 0)
+
+
+def reply_of(asked: Asked, entry: Entry, age: int) -> Reply:
+    """Return an entry as what the upstream said, `age` whole seconds ago."""
+    body = _aged(entry.body, entry.answers + entry.authorities, age)
+    head = _head(0, 0, 1, entry.answers, entry.authorities, 0)
+    question = asked.name + asked.type.to_bytes(2, "big") + const.IN.to_bytes(2, "big")
+    return read(head + question + body, asked)._replace(rcode=entry.rcode)
+
+
+def followed(table: ZoneTable, name: Name, kind: int) -> tuple[Section, Answer]:
+    """Return the aliases that lead from a name out of zones of ours, and what we know of where they lead.
+
+    That is an answer of our own, or one with nothing but `onward`, the name to ask others about. Aliases in
+    a circle lead to an empty answer.
+    """
+    aliases: Section = ()
+    answer = lookup(table, name, kind)
+    while answer.onward and answer.zone:
+        aliases += answer.answer
+        if len(aliases) > MAX_LINKS or any(answer.onward == owner for owner, _ in aliases):
+            return aliases, Answer(const.NOERROR, authoritative=True)
+        answer = lookup(table, answer.onward, kind)
+    return aliases, answer
+
+
+def join(client: Client, chain: Section, rest: Reply | Answer) -> bytes:
+    """Return the response where our own aliases have led to another zone, and what was found there.
+
+    AA stands for the first owner name, which is ours (RFC 1035 §4.1.1); the rcode is that of the last
+    (RFC 6604 §3).
+    """
+    ours = {(owner, rrset.type) for owner, rrset in chain}
+    answer = (*chain, *((owner, rrset) for owner, rrset in rest.answer if (owner, rrset.type) not in ours))
+    entry = Entry(*_rendered(client.question.name, rest.rcode, answer, rest.authority), 0, 0)
+    return _respond(client, entry, entry.body, const.AA)
+
+
+def _rendered(name: Name, rcode: int, answer: Section, authority: Section) -> tuple[int, int, int, bytes]:
+    whole = Answer(rcode, answer=answer, authority=authority)
+    _, body = render.compiled(whole, name, len(name), 0, 1)
+    if len(body) > const.TCP_MAXIMUM - question_end(name):
+        raise FormatError("a response that fits no message")
+    return rcode, _records(answer), _records(authority), body
+
+
+def _records(section: Section) -> int:
+    return sum(len(rrset.rdatas) for _, rrset in section)
+
+
+def _capped(section: Section, most: int) -> Section:
+    return tuple((owner, rrset._replace(ttl=min(rrset.ttl, most))) for owner, rrset in section)
+
+
+def _aged(body: bytes, records: int, age: int) -> bytes:
+    """Return sections with each TTL less by `age`, 0 at least."""
+    octets, at = bytearray(body), 0
+    for _ in range(records):
+        while 0 < octets[at] < 0xC0:
+            at += octets[at] + 1
+        at += 2 if octets[at] else 1
+        (ttl,) = _seconds.unpack_from(octets, at + 4)
+        _seconds.pack_into(octets, at + 4, max(ttl - age, 0))
+        at += 10 + (octets[at + 8] << 8 | octets[at + 9])
+    return bytes(octets)
+
+
+def _respond(client: Client, entry: Entry, body: bytes, flags: int) -> bytes:
+    query, edns, end = client.query, client.edns, client.question.end
+    tail = b""
+    if edns:
+        options = ((EDE, entry.error.to_bytes(2, "big")),) if entry.error is not None else ()
+        tail = render.opt(entry.rcode, edns.dnssec_ok, options)
+    flags |= const.QR | const.RD | const.RA | (query[3] & const.CD) | entry.rcode & 15
+    answers, authorities = entry.answers, entry.authorities
+    if end + len(body) + len(tail) > client.room:
+        flags, answers, authorities, body = flags | const.TC, 0, 0, b""
+    head = _head(query[0] << 8 | query[1], flags, 1, answers, authorities, 1 if edns else 0)
+    return head + query[12:end] + body + tail
