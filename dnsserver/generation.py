@@ -100,6 +100,7 @@ class Generation:
             prefix_of(self._etcd.prefix),
             self.table,
             known=known,
+            trusting=self._etcd.allow_empty,
             on_synced=synced,
             on_lost=attempted.set,
         )
@@ -128,6 +129,11 @@ class Generation:
                 serial, zone.serial = zone.serial, before.table.zones[apex].serial
                 zone.changed(serial)
         self.transfers.start()
+
+    async def accept(self) -> None:
+        """Believe what etcd has now, although it was emptied or went back in time."""
+        if self.reflector:
+            await self.reflector.accept()
 
     async def _adopt(self, table: ZoneTable) -> None:
         names = list(table.nodes)

@@ -51,6 +51,7 @@ def of_etcd(reflector: Reflector) -> Iterable[Metric]:
         yield _gauge("etcd_age_seconds", "Since etcd last showed the table to be current.", reflector.age)
     yield _counter("etcd_lists", "Snapshots taken.", reflector.lists)
     yield _counter("etcd_watches", "Watches begun.", reflector.watches)
+    yield _gauge("held_names", "Names served although the doubted etcd lacks them.", reflector.held)
     yield _gauge("clashing_names", "Names with a host name beside other data.", len(reflector.clashing))
     rejected = GaugeMetricFamily(
         "dnsserver_rejected_keys", "Keys in etcd that are no records.", labels=["reason"]

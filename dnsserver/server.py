@@ -61,6 +61,8 @@ class Server:
     async def reload(self, config: models.Config, opened: Mapping[Address, Sockets] | None = None) -> None:
         """Answer by another Config from the return on, and by the present one until then.
 
+        Names that are held against a doubted etcd go: who reloads has looked.
+
         Addresses that stay keep their sockets. New ones are listened on, on sockets given or its own.
 
         Raises:
@@ -82,7 +84,9 @@ class Server:
         self._config, self._generation, self._policies = config, after, Policies(config)
         self._listeners.renew()
         await self._listeners.open(opened)
-        if after is not before:
+        if after is before:
+            await before.accept()
+        else:
             self._retire(before)
         await self._listeners.drain([a for a in self._listeners.addresses if a not in config.listen])
 

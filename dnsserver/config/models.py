@@ -25,6 +25,8 @@ class Etcd(Model):
     key_file: str = ""
     server_name: str = ""
     """The name in the server's certificate, where it is not the endpoint's host."""
+    allow_empty: bool = False
+    """Believe at once an etcd that was emptied, replaced or restored from a backup."""
     _password: str = PrivateAttr("")
 
     @property

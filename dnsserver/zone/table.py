@@ -5,7 +5,7 @@ and its apex (RFC 4592 §2.2.2). Nodes come and go with the records; nothing is 
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Container, Iterable, Iterator, Sequence, Set
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
@@ -63,6 +63,9 @@ class ZoneTable:
         self.absent: Final[dict[bytes, Any]] = {}
         """What follows the first label of a question → what the layer above found out of names that are not
         there; emptied by every change."""
+        self.owners = 0
+        """Names that own records."""
+        self.records = 0
         self.dependents: list[Node] = []
         """Nodes with compiled answers that hold data of other names."""
         self._moved: dict[Zone, int] = {}
@@ -178,7 +181,17 @@ class ZoneTable:
             self.forget_dependents()
         return count
 
-    def retain(self, keys: set[Key], names: Iterable[Name]) -> list[Change]:
+    def keys_of(self, changes: Iterable[Change]) -> list[Key]:
+        """Return those keys of applied changes that have a record now, as the table holds them."""
+        return [
+            stored.key
+            for change in changes
+            if change.name is not None
+            and (node := self.nodes.get(change.name))
+            and (stored := _find(node.records, change.key))
+        ]
+
+    def retain(self, keys: Container[Key], names: Iterable[Name]) -> list[Change]:
         """Return the changes that remove, at `names`, every record whose key is not in `keys`."""
         return [
             Change(stored.key, labels_of(name), None, None)
@@ -232,6 +245,8 @@ class ZoneTable:
             new = Stored(key, record, now if zone.synced else 0)
             self._announce(name, zone, record)
             node = self._node(name, zone)
+            self.owners += not node.records
+            self.records += 1
             node.records.insert(_position(node.records, key), new)
             self._forget(name, node, new)
             zones.add(zone)
@@ -245,6 +260,8 @@ class ZoneTable:
             if node and (stored := _find(node.records, key)):
                 self._announce(owner, node.zone, stored.record)
                 node.records.remove(stored)
+                self.owners -= not node.records
+                self.records -= 1
                 self._forget(owner, node, stored)
                 self._prune(owner, node)
                 return {node.zone}
