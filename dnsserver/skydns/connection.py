@@ -81,15 +81,15 @@ class Connection:
         self._closed = True
         self._disconnect(self._client)
 
-    def call(self, method: Callable[[Any], Any], request: Any) -> Any:
-        """Make one unary call: `method` picks it from the client.
+    def call(self, method: Callable[[Any], Any], request: Any, timeout: float | None = None) -> Any:
+        """Make one unary call: `method` picks it from the client. `timeout` instead of the usual.
 
         Raises:
             StoreUnavailable, Compacted: as the two say.
         """
         client = self._connect()
         try:
-            return method(client)(request, timeout=self._call_timeout, metadata=client.metadata)
+            return method(client)(request, timeout=timeout or self._call_timeout, metadata=client.metadata)
         except (grpc.RpcError, ValueError) as error:  # ValueError: the channel was closed meanwhile
             raise self._failure(client, error) from None
 
@@ -127,8 +127,8 @@ class Connection:
 
     def _failure(self, client: _Client, error: Exception) -> Exception:
         """Return what an error means to the caller, the connection closed unless it is a compaction."""
-        if isinstance(error, Compacted):
-            return error
+        if isinstance(error, (StoreUnavailable, Compacted)):
+            return error  # of a call by the way
         if isinstance(error, grpc.Call) and error.code() is grpc.StatusCode.OUT_OF_RANGE:
             return Compacted(error.details())
         endpoint = self.endpoint

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from dnsserver.skydns import etcdpb
-from dnsserver.skydns.connection import Compacted, Connection, StoreUnavailable
+from dnsserver.skydns.connection import Compacted, Connection
 from dnsserver.skydns.entry import Batch, Entry, Head, Page
 from dnsserver.skydns.key import Key, range_end
 
@@ -18,8 +18,11 @@ etcdpb.install()
 
 from etcd3 import etcdrpc as pb  # noqa: E402
 
-PROBE_INTERVAL: Final = 5.0
+PROBE_INTERVAL: Final = 2.0
 """Seconds without an event after which a watch asks whether its member still has a leader."""
+
+PROBE_TIMEOUT: Final = 3.0
+"""Seconds until that must be answered."""
 
 PAGE: Final = 2000
 """Keys a range call returns: some milliseconds of decoding between two chances to answer a query."""
@@ -51,9 +54,8 @@ class Store(Connection):
 
     def head(self, prefix: Key) -> Head:
         """Return the cluster's id and current revision, by a linearizable read of `prefix` alone."""
-        response = self.call(
-            lambda client: client.kvstub.Range, pb.RangeRequest(key=prefix, limit=1, count_only=True)
-        )
+        request = pb.RangeRequest(key=prefix, limit=1, count_only=True)
+        response = self.call(lambda client: client.kvstub.Range, request, PROBE_TIMEOUT)
         return Head(response.header.cluster_id, response.header.revision)
 
     def entry(self, key: Key) -> Entry | None:
@@ -139,7 +141,7 @@ class Store(Connection):
                     f"revision {revision} was compacted, {response.compact_revision} is the oldest"
                 )
             if response.canceled:
-                raise StoreUnavailable(f"watch refused: {response.cancel_reason}")
+                raise _Ended(f"watch refused: {response.cancel_reason}")
             pending += [_entry(event.kv, deleted=bool(event.type)) for event in response.events]
             if response.fragment:
                 continue  # the rest of this revision is still to come
@@ -214,6 +216,10 @@ class Store(Connection):
         return revision
 
 
+class _Ended(Exception):
+    """A watch came to its end, as no watch should."""
+
+
 def _entry(kv: Any, *, deleted: bool = False) -> Entry:
     return Entry(kv.key, None if deleted else kv.value, kv.mod_revision, kv.lease)
 
@@ -222,7 +228,7 @@ def _pump(call: Any, responses: "queue.Queue[Any]") -> None:
     try:
         for response in call:
             responses.put(response)
-        responses.put(StoreUnavailable("the watch stream ended"))
+        responses.put(_Ended("the watch stream ended"))
     except Exception as error:
         responses.put(error)
 
