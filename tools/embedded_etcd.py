@@ -60,10 +60,13 @@ def free_port() -> int:
 class EmbeddedEtcd:
     """A running etcd: `with EmbeddedEtcd() as etcd: etcd.endpoint`. It and its data end with the block."""
 
-    def __init__(self, name: str = "embedded") -> None:
-        self.name = name
+    def __init__(self, name: str = "embedded", *arguments: str, scheme: str = "http") -> None:
+        """Prepare one, with more arguments for etcd; `https` needs those that name certificates."""
+        self.name, self._arguments, self._scheme = name, arguments, scheme
         self._directory = Path(tempfile.mkdtemp(prefix="embedded-etcd-"))
-        self._client, self._peer = free_port(), free_port()
+        self.port, self.peer_port, self._metrics = free_port(), free_port(), free_port()
+        self.peer = f"http://127.0.0.1:{self.peer_port}"
+        """Where other members reach it; to be changed only before the first start."""
         self._process: subprocess.Popen[bytes] | None = None
         self._members: Sequence[EmbeddedEtcd] = [self]
 
@@ -72,12 +75,13 @@ class EmbeddedEtcd:
         self._members = members
 
     @property
-    def peer(self) -> str:
-        return f"http://127.0.0.1:{self._peer}"
+    def endpoint(self) -> str:
+        return f"{self._scheme}://127.0.0.1:{self.port}"
 
     @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self._client}"
+    def pid(self) -> int:
+        """Its process; 0 while it does not run."""
+        return self._process.pid if self._process else 0
 
     def start(self) -> None:
         """Start it, on the ports and the data it had before, and wait until it serves.
@@ -95,10 +99,12 @@ class EmbeddedEtcd:
             self._process = subprocess.Popen(
                 [
                     find_program(),
-                    *("--name", self.name, "--data-dir", str(self._directory / "data")),
+                    *("--name", self.name, "--data-dir", str(self._data)),
                     *("--listen-client-urls", self.endpoint, "--advertise-client-urls", self.endpoint),
-                    *("--listen-peer-urls", self.peer, "--initial-advertise-peer-urls", self.peer),
-                    *("--initial-cluster", members),
+                    *("--listen-peer-urls", f"http://127.0.0.1:{self.peer_port}"),
+                    *("--initial-advertise-peer-urls", self.peer, "--initial-cluster", members),
+                    *("--listen-metrics-urls", f"http://127.0.0.1:{self._metrics}"),
+                    *self._arguments,
                 ],
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -113,7 +119,7 @@ class EmbeddedEtcd:
             EtcdNotStarted: as `start` does.
         """
         deadline = time.monotonic() + START_TIMEOUT
-        while not self._serves():
+        while not self.serves():
             if self._process is None or self._process.poll() is not None or time.monotonic() > deadline:
                 text = self._log.read_text("utf-8", "replace")
                 self.stop()
@@ -124,9 +130,9 @@ class EmbeddedEtcd:
     def _log(self) -> Path:
         return self._directory / "etcd.log"
 
-    def _serves(self) -> bool:
+    def serves(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.endpoint}/health", timeout=1) as response:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._metrics}/health", timeout=1) as response:
                 return b'"true"' in response.read()
         except OSError:
             return False
@@ -134,10 +140,16 @@ class EmbeddedEtcd:
     def leads(self) -> bool:
         """Say whether it is the leader of its cluster."""
         try:
-            with urllib.request.urlopen(f"{self.endpoint}/metrics", timeout=1) as response:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._metrics}/metrics", timeout=1) as response:
                 return b"\netcd_server_is_leader 1" in response.read()
         except OSError:
             return False
+
+    def ctl(self, *arguments: str) -> str:
+        """Return the output of etcdctl."""
+        command = [find_program("etcdctl"), f"--endpoints={self.endpoint}", *arguments]
+        environment = {"ETCDCTL_API": "3"}
+        return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
 
     def kill(self) -> None:
         """End it at once, as a crash would. `start` brings it back with its data."""
@@ -157,7 +169,20 @@ class EmbeddedEtcd:
 
     def wipe(self) -> None:
         """Remove its data. To be called while it is not running."""
-        shutil.rmtree(self._directory / "data", ignore_errors=True)
+        shutil.rmtree(self._data, ignore_errors=True)
+
+    def backup(self) -> None:
+        """Copy its data. To be called while it is not running."""
+        shutil.copytree(self._data, self._directory / "backup", dirs_exist_ok=True)
+
+    def restore(self) -> None:
+        """Replace its data by the copy, as who restores a backup. To be called while it is not running."""
+        self.wipe()
+        shutil.copytree(self._directory / "backup", self._data)
+
+    @property
+    def _data(self) -> Path:
+        return self._directory / "data"
 
     def _end(self, how: signal.Signals) -> None:
         if self._process is None:
@@ -189,8 +214,8 @@ class EmbeddedEtcd:
 class EmbeddedCluster:
     """Several members of one etcd: `with EmbeddedCluster(3) as cluster: cluster.endpoints`."""
 
-    def __init__(self, size: int) -> None:
-        self.members = [EmbeddedEtcd(f"member{number}") for number in range(size)]
+    def __init__(self, size: int, *arguments: str) -> None:
+        self.members = [EmbeddedEtcd(f"member{number}", *arguments) for number in range(size)]
         for member in self.members:
             member.join(self.members)
 

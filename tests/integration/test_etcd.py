@@ -2,15 +2,10 @@
 
 import json
 import signal
-import subprocess
-import time
 
 from dnsserver.skydns.key import Key
 from tests.programs import DnsServer, eventually
-from tools.embedded_etcd import EmbeddedEtcd, find_program, free_port
-
-PROBE_S = 20
-"""Seconds within which an etcd that stopped answering must be noticed: keepalive 10 + 5, back-off 5."""
+from tools.embedded_etcd import free_port
 
 
 def put(store, prefix, **records):
@@ -75,81 +70,6 @@ def test_without_etcd_static_names_are_answered_and_no_other_name_is_denied(tmp_
         assert "Traceback" not in server.log()
 
 
-def test_what_was_known_is_answered_while_etcd_is_down_and_what_changed_after_it_is_back(
-    own_etcd, own_store, tmp_path
-):
-    with DnsServer(tmp_path, etcd=own_etcd.endpoint) as server:
-        put(own_store, "/skydns", stilton="10.0.0.1")
-        server.wait_ready()
-        eventually(lambda: server.data("stilton.k8s.local"), 1)
-        own_etcd.kill()
-        eventually(lambda: server.metric("dnsserver_etcd_connected") == 0, 5)
-        before = server.cpu_seconds()
-        began = time.monotonic()
-        while time.monotonic() - began < 3:
-            assert server.data("stilton.k8s.local") == {"10.0.0.1"}
-            assert server.rcode("x.k8s.local") == "NXDOMAIN"
-            time.sleep(0.05)
-        assert server.cpu_seconds() - before < 0.5
-        assert server.page("/ready")[0] == 200
-        own_etcd.start()
-        put(own_store, "/skydns", stilton="10.0.0.2")
-        eventually(lambda: server.data("stilton.k8s.local") == {"10.0.0.2"}, 10)
-        assert server.metric("dnsserver_etcd_lists_total") == 1
-        assert server.log().count("etcd lost") == 1
-
-
-def test_an_etcd_that_stops_answering_is_noticed_and_followed_again(own_etcd, own_store, tmp_path):
-    with DnsServer(tmp_path, etcd=own_etcd.endpoint) as server:
-        put(own_store, "/skydns", stilton="10.0.0.1")
-        server.wait_ready()
-        eventually(lambda: server.data("stilton.k8s.local"), 1)
-        own_etcd.pause()
-        eventually(lambda: server.metric("dnsserver_etcd_connected") == 0, PROBE_S)
-        assert server.data("stilton.k8s.local") == {"10.0.0.1"}
-        own_etcd.resume()
-        put(own_store, "/skydns", stilton="10.0.0.2")
-        eventually(lambda: server.data("stilton.k8s.local") == {"10.0.0.2"}, 10)
-
-
-def test_after_a_compaction_past_its_revision_it_lists_again_and_drops_what_is_gone(
-    own_etcd, own_store, tmp_path
-):
-    with DnsServer(tmp_path, etcd=own_etcd.endpoint) as server:
-        put(own_store, "/skydns", stilton="10.0.0.1", cheddar="10.0.0.2")
-        server.wait_ready()
-        eventually(lambda: server.data("cheddar.k8s.local"), 1)
-        server.process.send_signal(signal.SIGSTOP)  # it misses what follows
-        put(own_store, "/skydns", stilton=None, brie="10.0.0.3")
-        for host in ("10.0.0.4", "10.0.0.5"):
-            put(own_store, "/skydns", cheddar=host)
-        revision = str(own_store.head(Key(b"/")).revision)
-        etcdctl(own_etcd, "compact", revision)
-        own_etcd.kill()
-        own_etcd.start()
-        server.process.send_signal(signal.SIGCONT)
-        eventually(lambda: server.data("cheddar.k8s.local") == {"10.0.0.5"}, 15)
-        assert server.data("brie.k8s.local") == {"10.0.0.3"}
-        assert server.rcode("stilton.k8s.local") == "NXDOMAIN"
-        assert server.metric("dnsserver_etcd_lists_total") == 2
-
-
-def test_an_etcd_that_went_back_in_time_is_listed_again(own_etcd, own_store, tmp_path):
-    with DnsServer(tmp_path, etcd=own_etcd.endpoint) as server:
-        for host in ("10.0.0.1", "10.0.0.2", "10.0.0.3"):
-            put(own_store, "/skydns", stilton=host)
-        server.wait_ready()
-        eventually(lambda: server.data("stilton.k8s.local") == {"10.0.0.3"}, 1)
-        (soa,) = server.ask("k8s.local", "SOA").answer[0]
-        own_etcd.kill()
-        own_etcd.wipe()
-        own_etcd.start()
-        put(own_store, "/skydns", stilton="10.0.0.9")
-        eventually(lambda: server.data("stilton.k8s.local") == {"10.0.0.9"}, 10)
-        (after,) = server.ask("k8s.local", "SOA").answer[0]
-        assert after.serial > soa.serial
-
-
 def test_a_poison_value_costs_its_own_name_only_and_is_named_once(etcd, store, prefix, tmp_path):
     key = Key(f"{prefix}/local/k8s/poison/x1".encode())
     with DnsServer(tmp_path, etcd=etcd.endpoint, prefix=prefix) as server:
@@ -166,16 +86,6 @@ def test_a_poison_value_costs_its_own_name_only_and_is_named_once(etcd, store, p
         eventually(lambda: server.data("poison.k8s.local") == {"10.0.0.3"}, 1)
         assert server.metric("dnsserver_rejected_keys") == 0
         assert "Traceback" not in server.log()
-
-
-def etcdctl(etcd: EmbeddedEtcd, *arguments: str) -> str:
-    return subprocess.run(
-        [find_program("etcdctl"), f"--endpoints={etcd.endpoint}", *arguments],
-        check=True,
-        capture_output=True,
-        text=True,
-        env={"ETCDCTL_API": "3"},
-    ).stdout
 
 
 def test_a_host_name_beside_an_address_is_counted_and_named_once(etcd, store, prefix, tmp_path):
@@ -197,9 +107,9 @@ def test_a_host_name_beside_an_address_is_counted_and_named_once(etcd, store, pr
 def test_a_lease_caps_the_ttl_and_its_end_removes_the_name(etcd, store, prefix, tmp_path):
     with DnsServer(tmp_path, etcd=etcd.endpoint, prefix=prefix) as server:
         server.wait_ready()
-        said = etcdctl(etcd, "lease", "grant", "3")
+        said = etcd.ctl("lease", "grant", "3")
         lease = said.split()[1]
-        etcdctl(etcd, "put", f"--lease={lease}", f"{prefix}/local/k8s/leased", '{"host":"10.0.0.1","ttl":60}')
+        etcd.ctl("put", f"--lease={lease}", f"{prefix}/local/k8s/leased", '{"host":"10.0.0.1","ttl":60}')
         eventually(lambda: server.data("leased.k8s.local"), 1)
         assert server.ask("leased.k8s.local").answer[0].ttl == 3
         eventually(lambda: server.rcode("leased.k8s.local") == "NXDOMAIN", 8)
@@ -214,7 +124,7 @@ def test_a_listing_with_many_changes_is_one_change_of_the_serial(own_etcd, own_s
         for start in range(0, 1000, 100):
             put(own_store, "/skydns", **{f"n{i}": "10.0.0.2" for i in range(start, start + 100)})
         revision = own_store.head(Key(b"/")).revision
-        etcdctl(own_etcd, "compact", str(revision))
+        own_etcd.ctl("compact", str(revision))
         own_etcd.kill()
         own_etcd.start()
         server.process.send_signal(signal.SIGCONT)

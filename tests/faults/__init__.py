@@ -1,0 +1,1 @@
+"""Faults of etcd, injected for real while every answer is checked: `python -m tests.faults`."""
