@@ -4,12 +4,13 @@ import json
 import logging
 import sys
 import time
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["text", "json"]
 
-_CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(32), 127)}
+_CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+"""C0, DEL and C1: what a terminal or a reader of lines would obey."""
 
 
 class _Text(logging.Formatter):
@@ -19,11 +20,14 @@ class _Text(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
 
-    def format(self, record: logging.LogRecord) -> str:
+    def formatMessage(self, record: logging.LogRecord) -> str:
         # Messages carry names and values of others: a line break or an escape in them is shown, not obeyed.
-        if record.exc_info:
-            return super().format(record)
-        return super().format(record).translate(_CONTROLS)
+        return super().formatMessage(record).translate(_CONTROLS)
+
+    def formatException(self, ei: Any) -> str:
+        # So do exceptions; indented, no line of theirs looks like one of ours.
+        lines = super().formatException(ei).splitlines()
+        return "\n".join(f"  {line.translate(_CONTROLS)}" for line in lines)
 
 
 class _Json(logging.Formatter):
