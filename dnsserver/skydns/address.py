@@ -26,6 +26,8 @@ class EtcdAddress:
 def endpoint_fault(url: str) -> str | None:
     """Say what is wrong with an endpoint URL, or None."""
     parts = urlsplit(url)
+    if "@" in parts.netloc:  # without the URL: it may hold a password, and this text is logged
+        return "expected no user in the URL; there are keys and variables for name and password"
     try:
         if parts.scheme not in ("http", "https"):
             return f"{url!r}: expected http://HOST:PORT or https://HOST:PORT"

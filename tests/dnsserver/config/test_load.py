@@ -183,6 +183,10 @@ def test_an_address_to_listen_on_is_an_ip_address_and_a_port(file, listen):
     [
         ("{}", "1:7: etcd: missing key endpoints"),
         ("{endpoints: []}", "1:19: etcd.endpoints: expected at least one"),
+        (
+            "{endpoints: ['http://root:hush@etcd:2379']}",
+            "1:20: etcd.endpoints[0]: expected no user in the URL",
+        ),
         ("{endpoints: ['etcd:2379']}", "1:20: etcd.endpoints[0]: 'etcd:2379': expected http://HOST:PORT"),
         (
             "{endpoints: ['http://a:1', 'https://b:1']}",
