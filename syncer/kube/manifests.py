@@ -28,8 +28,11 @@ MAX_FILE: Final = 64 * 1024 * 1024
 MAX_NESTING: Final = 64
 """Levels of a document: PyYAML's C composer recurses, and ends the process when its stack does."""
 
+MAX_OBJECTS: Final = 100_000
+"""Objects of a file: with aliases each List in a List multiplies them."""
+
 _MAX_DEPTH: Final = 2
-"""How deep a List may hold Lists: with aliases each level multiplies the objects."""
+"""How deep a List may hold Lists."""
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -178,8 +181,12 @@ class Manifests:
     def _read(self, path: Path) -> tuple[dict[tuple[str, str, str], Any], list[Rejection]]:
         objects: dict[tuple[str, str, str], Any] = {}
         rejections: list[Rejection] = []
+        seen = 0
         for raw in _documents(path):
             for item in _flattened(raw, "", "", _MAX_DEPTH):
+                seen += 1
+                if seen > MAX_OBJECTS:
+                    raise _Fault(f"over {MAX_OBJECTS} objects")
                 version, kind = str(item.get("apiVersion", "")), str(item.get("kind", ""))
                 read, metadata = self._reads.get((version, kind)), _mapping(item.get("metadata"))
                 namespace, name = str(metadata.get("namespace") or "default"), str(metadata.get("name"))

@@ -91,6 +91,16 @@ async def test_a_file_that_is_moved_aside_for_a_moment_loses_nothing(tmp_path, m
     assert names(manifests) == ["a"]
 
 
+BOMB = f"""\
+a: &a [{", ".join(["{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}"] * 400)}]
+b: &b {{apiVersion: v1, kind: List, items: *a}}
+apiVersion: v1
+kind: List
+items: [{", ".join(["*b"] * 400)}]
+"""
+"""160,000 objects in 30 KB."""
+
+
 @pytest.mark.parametrize(
     ("file", "text", "fault"),
     [
@@ -99,6 +109,7 @@ async def test_a_file_that_is_moved_aside_for_a_moment_loses_nothing(tmp_path, m
         ("a.yaml", "[" * 100_000, "nested too deep"),
         ("a.yaml", "- " * 100_000, "nested too deep"),
         ("a.json", "[" * 100_000, "nested too deep"),
+        ("a.yaml", BOMB, "over 100000 objects"),
         ("a.yaml", "a: \x00", "no YAML"),
         ("a.json", '{"a": 1,\n}', "line 2: no JSON"),
     ],
