@@ -4,12 +4,17 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 import yaml
 
+from dnsserver.skydns.address import EtcdAddress
+from dnsserver.skydns.connection import StoreUnavailable
+from dnsserver.skydns.entry import Head
+from dnsserver.skydns.key import Key
+from dnsserver.skydns.store import Store
 from tests.integration.kustomize import (
     MANIFESTS,
     environment,
@@ -148,6 +153,10 @@ class Cluster:
         }
         self.processes: list[subprocess.Popen[bytes]] = []
 
+    @property
+    def endpoint(self) -> str:
+        return f"https://127.0.0.1:{self._ports['etcd-0.etcd-members:2379']}"
+
     def variables(self, name: str) -> dict[str, str]:
         """The variables of a workload; its Secrets are laid out where they say."""
         place = mount_secrets(self._objects, self._certificates, name, self._directory)
@@ -164,9 +173,8 @@ class Cluster:
                 "ETCDCTL_KEY": str(self._certificates / f"{name}.key"),
             }
         )
-        endpoint = f"https://127.0.0.1:{self._ports['etcd-0.etcd-members:2379']}"
         ca = str(self._certificates / "ca.crt")
-        return Etcdctl(ETCDCTL_ENDPOINTS=endpoint, ETCDCTL_CACERT=ca, **files)
+        return Etcdctl(ETCDCTL_ENDPOINTS=self.endpoint, ETCDCTL_CACERT=ca, **files)
 
     def start(self) -> None:
         shared = self.variables("etcd")
@@ -208,6 +216,24 @@ def cluster(certificates: Path, tmp_path: Path) -> Iterator[Cluster]:
         for process in made.processes:
             process.kill()
             process.wait()
+
+
+def test_a_server_that_our_authority_does_not_know_or_of_another_name_is_not_asked(cluster, certificates):
+    good, peers = str(certificates / "ca.crt"), str(certificates / "peer-ca.crt")
+    client = {"cert_file": str(certificates / "syncer.crt"), "key_file": str(certificates / "syncer.key")}
+
+    def head(ca_file: str, server_name: str = "") -> Head:
+        address = EtcdAddress(
+            endpoints=(cluster.endpoint,), ca_file=ca_file, server_name=server_name, **client
+        )
+        with closing(Store(address)) as store:
+            return store.head(Key(b"/skydns/"))
+
+    assert head(good).revision > 0
+    assert head(good, "etcd-1.etcd-members").revision > 0
+    for ca_file, name in ((peers, ""), ("", ""), (good, "etcd.example.org")):
+        with pytest.raises(StoreUnavailable):
+            head(ca_file, name)
 
 
 def test_the_overlay_tls_works_and_with_users_each_certificate_has_its_own_rights(cluster, tmp_path):
