@@ -1,52 +1,134 @@
 """What stands between the transports and the responders, as the configuration has it."""
 
+import asyncio
+import logging
+import time
 from collections.abc import Iterable
 from functools import partial
+from typing import Final
 
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from dnsserver.answer.respond import Responder
+from dnsserver.answer.tally import Transport
 from dnsserver.config import models
+from dnsserver.config.secrets import cookie_secrets
 from dnsserver.handle import Handle, Respond, Response
 from dnsserver.limits.access import Access, Rule, action_of
+from dnsserver.limits.cookies import Cookies
+from dnsserver.limits.networks import first_list
+from dnsserver.limits.rates import Limit, Rates
 from dnsserver.wire import const
+from dnsserver.zone.table import ZoneTable
+
+log = logging.getLogger("dnsserver.policies")
+
+REREAD: Final = 10.0
+"""Seconds until a changed file of secrets is seen."""
 
 
 class Policies:
-    """The policies of one server, with their counters."""
+    """The policies of one server, with their counters. `start` and `close` run on its event loop."""
 
     def __init__(self, config: models.Config) -> None:
-        self.access = None
+        self._told = _told(config)
+        self._access = self._rates = self._cookies = None
+        self._timer: asyncio.TimerHandle | None = None
         if config.acl:
-            self.access = Access(action_of([Rule(rule.networks, rule.action) for rule in config.acl]))
+            self._access = Access(action_of([Rule(rule.networks, rule.action) for rule in config.acl]))
+        if rrl := config.rrl:
+            limit = Limit(rrl.responses_per_second, rrl.window, rrl.slip, rrl.table_size)
+            exempt = first_list([rrl.exempt])  # 0 for who is in it
+            self._rates = Rates(limit, time.monotonic_ns, lambda address: not exempt(address))
+        if config.cookies:
+            self._cookies = Cookies(config.cookies.secrets, time.time)
+            self._secret_file, self._secrets = config.cookies.path, config.cookies.secrets
+            self._secret_fault = ""
+
+    def start(self) -> None:
+        """Follow the file of secrets."""
+        if self._cookies:
+            self._timer = asyncio.get_running_loop().call_later(REREAD, self._reread, self._cookies)
+
+    def close(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+
+    def succeeded_by(self, config: models.Config) -> "Policies":
+        """Return the policies of the next configuration, these themselves if it has the same; started."""
+        if _told(config) == self._told:
+            return self
+        self.close()
+        policies = Policies(config)
+        policies.start()
+        return policies
 
     def admits(self, address: bytes) -> bool:
         """Say whether a client may have a TCP connection."""
-        return self.access is None or self.access.admits(address)
+        return self._access is None or self._access.admits(address)
 
-    def around(self, responder: Responder, deferred: Handle) -> tuple[Respond | None, Handle]:
+    def around(
+        self, responder: Responder, deferred: Handle, transport: Transport, table: ZoneTable
+    ) -> tuple[Respond | None, Handle]:
         """Return what a transport asks first and then, with the policies around both.
 
         Where there is no policy it is asked for the octets alone, as cheaply as without this.
         """
-        if self.access is None:
+        rates = self._rates if transport == "udp" else None
+        if not (self._access or self._cookies or rates):
             return responder.respond, deferred
-        respond = responder.respond
-
-        def answer(message: bytes, address: bytes, port: int) -> Response:
-            reply = respond(message)
-            return deferred(message, address, port) if reply is None else reply
-
-        refuse = partial(responder.refuse, rcode=const.REFUSED, error=const.EDE_PROHIBITED)
-        return None, self.access.around(answer, refuse)
+        handle = answer = _either(responder.respond, deferred)
+        if rates:
+            handle = rates.around(answer, table.nodes.__contains__)
+        if self._cookies:
+            handle = self._cookies.around(handle, answer, responder.refuse, udp=transport == "udp")
+        if self._access:
+            refuse = partial(responder.refuse, rcode=const.REFUSED, error=const.EDE_PROHIBITED)
+            handle = self._access.around(handle, refuse)
+        return None, handle
 
     def metrics(self) -> Iterable[Metric]:
-        if self.access:
-            denied = CounterMetricFamily(
-                "dnsserver_acl_denied",
-                "Messages denied by access lists, by action.",
-                labels=["action"],
-            )
-            denied.add_metric(["refuse"], self.access.refused)
-            denied.add_metric(["drop"], self.access.dropped)
-            yield denied
+        if access := self._access:
+            counts = {"refuse": access.refused, "drop": access.dropped}
+            yield _counter("acl_denied", "Messages denied by access lists.", "action", counts)
+        if rates := self._rates:
+            counts = {"drop": rates.withheld - rates.slipped, "slip": rates.slipped}
+            yield _counter("rrl_limited", "Responses withheld, and those cut instead.", "action", counts)
+            yield GaugeMetricFamily("dnsserver_rrl_accounts", "Accounts of responses.", value=rates.accounts)
+        if cookies := self._cookies:
+            counts = {name: getattr(cookies, name) for name in ("valid", "new", "invalid", "malformed")}
+            yield _counter("cookies", "Queries with a cookie, by what it is.", "cookie", counts)
+
+    def _reread(self, cookies: Cookies) -> None:
+        try:
+            secrets = cookie_secrets(self._secret_file)
+        except ValueError as error:
+            if str(error) != self._secret_fault:
+                log.warning("cookies stay as they are: %s", error)
+            self._secret_fault = str(error)
+        else:
+            self._secret_fault = ""
+            if secrets != self._secrets:
+                self._secrets = secrets
+                cookies.replace(secrets)
+                log.info("%s has changed: cookies are made with what it holds now", self._secret_file)
+        self.start()
+
+
+def _told(config: models.Config) -> object:
+    return config.acl, config.rrl, config.cookies
+
+
+def _either(respond: Respond, deferred: Handle) -> Handle:
+    def answer(message: bytes, address: bytes, port: int) -> Response:
+        reply = respond(message)
+        return deferred(message, address, port) if reply is None else reply
+
+    return answer
+
+
+def _counter(suffix: str, text: str, label: str, counts: dict[str, int]) -> Metric:
+    family = CounterMetricFamily(f"dnsserver_{suffix}", text, labels=[label])
+    for value, count in counts.items():
+        family.add_metric([value], count)
+    return family

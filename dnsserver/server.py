@@ -56,6 +56,7 @@ class Server:
         self._generation = await Generation.made(self._config, self._tally, self._fault)
         await self._listeners.open(opened)
         self._generation.start()
+        self._policies.start()
         self._shown.add(self._metrics)
 
     async def reload(self, config: models.Config, opened: Mapping[Address, Sockets] | None = None) -> None:
@@ -81,7 +82,8 @@ class Server:
             if after is not before:
                 await after.close()
             raise
-        self._config, self._generation, self._policies = config, after, Policies(config)
+        self._config, self._generation = config, after
+        self._policies = self._policies.succeeded_by(config)
         self._listeners.renew()
         await self._listeners.open(opened)
         if after is before:
@@ -107,6 +109,7 @@ class Server:
     async def close(self) -> None:
         """End at once."""
         self._listeners.close()
+        self._policies.close()
         for task in self._retiring:
             task.cancel()
         if hasattr(self, "_generation"):
@@ -114,7 +117,8 @@ class Server:
 
     def _answering(self, transport: Transport) -> tuple[Respond | None, Handle]:
         generation = self._generation
-        return self._policies.around(generation.responders[transport], generation.deferred(transport))
+        responder, deferred = generation.responders[transport], generation.deferred(transport)
+        return self._policies.around(responder, deferred, transport, generation.table)
 
     def _fault(self, error: Exception) -> None:
         # Anyone may send what raises it again, so it is told with its trace once, and counted.

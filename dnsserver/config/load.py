@@ -13,7 +13,7 @@ from dnsserver.config.document import Document, Fault, Path, Place, read
 from dnsserver.config.fields import apexes
 from dnsserver.config.forward import loops
 from dnsserver.config.models import Config
-from dnsserver.config.secrets import etcd_password, key_name, tsig_secrets
+from dnsserver.config.secrets import cookie_faults, etcd_password, key_name, tsig_secrets
 from dnsserver.config.zone import Soa, StaticLine, Zone
 from dnsserver.source.static import StaticRecord, clashes
 from dnsserver.source.zonefile import DNAME_FAULT, ZoneFile, ZoneFileFault, parse
@@ -77,6 +77,7 @@ def load(file: FilePath, overrides: Iterable[Override] = ()) -> Config:
                 if config.etcd:
                     config.etcd._password, found = etcd_password(config.etcd)
                     faults += found
+            faults += cookie_faults(data, file.parent, config)
             found, imports = _semantic_faults(data, file.parent)
             faults += found
             if config:

@@ -6,7 +6,7 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from dnsserver.config.fields import Endpoint, ListenAddress, Model
 from dnsserver.config.forward import Forward
-from dnsserver.config.limits import AccessRule
+from dnsserver.config.limits import AccessRule, Cookies, ResponseRates
 from dnsserver.config.zone import TsigKey, Zone
 from dnsserver.transport.sockets import Address
 
@@ -80,6 +80,10 @@ class Config(Model):
     """The first rule that has the client's address counts; whom none has is answered."""
     forward: Forward | None = None
     """Left out: questions outside all zones are refused."""
+    rrl: ResponseRates | None = None
+    """Left out: responses are not limited."""
+    cookies: Cookies | None = None
+    """Left out: cookies are ignored, as any unknown option is."""
     identity: Identity = Identity()
     metrics: Listener | None = None
     health: Listener | None = None

@@ -5,7 +5,7 @@ from pathlib import Path as FilePath
 from typing import Any, Final
 
 from dnsserver.config.document import Fault
-from dnsserver.config.models import Etcd
+from dnsserver.config.models import Config, Etcd
 from dnsserver.wire import name
 from dnsserver.wire.name import Name, NameFault
 
@@ -64,3 +64,39 @@ def key_name(text: Any) -> Name | None:
         return name.from_text(text) if isinstance(text, str) else None
     except NameFault:
         return None
+
+
+def cookie_secrets(path: FilePath) -> tuple[bytes, ...]:
+    """Return the secrets in a file.
+
+    Raises:
+        ValueError: it cannot be read, or holds something else; the text does not show it.
+    """
+    expected = f"{path}: expected one or two lines of 32 hexadecimal digits"
+    try:
+        lines = path.read_text("ascii").split()
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(expected) from None
+    if len(lines) not in (1, 2) or any(len(line) != 32 for line in lines):
+        raise ValueError(expected)
+    try:
+        return tuple(bytes.fromhex(line) for line in lines)
+    except ValueError:
+        raise ValueError(expected) from None
+
+
+def cookie_faults(data: dict[str, Any], directory: FilePath, config: Config | None) -> list[Fault]:
+    """Read the secrets of cookies into the configuration. No fault shows one."""
+    cookies = data.get("cookies")
+    file = cookies.get("secret_file") if isinstance(cookies, dict) else None
+    if not isinstance(file, str) or not file:
+        return []
+    try:
+        secrets = cookie_secrets(directory / file)
+    except ValueError as error:
+        return [Fault(("cookies", "secret_file"), str(error))]
+    if config and config.cookies:
+        config.cookies._path, config.cookies._secrets = directory / file, secrets
+    return []

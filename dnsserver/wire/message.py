@@ -111,6 +111,29 @@ def extras_of(message: bytes, header: Header, start: int) -> Extras:
     return Extras(found, tsig_at)
 
 
+def opt_of(message: bytes) -> tuple[int, int] | None:
+    """Return where the OPT record of a whole message begins and ends, None if it has none.
+
+    Raises:
+        FormatError: octets are missing.
+    """
+    if len(message) < HEADER_OCTETS:
+        raise FormatError("a header cut short")
+    _, _, qdcount, ancount, nscount, arcount = _header(message)
+    at = HEADER_OCTETS
+    for _ in range(qdcount):
+        at = _skip_name(message, at) + 4
+    for _ in range(ancount + nscount + arcount):
+        start, at = at, _skip_name(message, at)
+        if len(message) < at + 10:
+            raise FormatError("a record cut short")
+        kind, _, _, length = _fixed(message, at)
+        at += 10 + length
+        if kind == OPT:
+            return start, at
+    return None
+
+
 def _skip_name(message: bytes, at: int) -> int:
     while at < len(message):
         length = message[at]

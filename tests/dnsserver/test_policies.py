@@ -1,11 +1,19 @@
 """Policies by client, on a running dnsserver: clients are addresses of loopback."""
 
+import asyncio
+import socket
+from contextlib import suppress
+
+import dns.edns
+import dns.flags
 import dns.message
 import dns.query
 import dns.rcode
 import pytest
 
-from tests.programs import ZONE, DnsServer
+from dnsserver import policies
+from dnsserver.config import ConfigError, load
+from tests.programs import ZONE, DnsServer, eventually
 
 ACL = """\
 acl:
@@ -60,3 +68,121 @@ def test_the_dropped_get_nothing_over_udp_and_no_connection_over_tcp(server):
     assert asked(server, "127.0.2.2", tcp=True) is None
     after = server.metric(DENIED), server.metric("dnsserver_tcp_connections_refused_total")
     assert (after[0] - before[0], after[1] - before[1]) == (1, 1)
+
+
+LIMITED = """\
+rrl: {responses_per_second: 1, window: 3600, slip: 3, exempt: [127.0.4.0/24]}
+cookies: {secret_file: SECRET}
+"""
+SECRET = "000102030405060708090a0b0c0d0e0f"
+
+
+@pytest.fixture(scope="module")
+def limiting(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("limits")
+    (directory / "SECRET").write_text(SECRET + "\n")
+    with DnsServer(directory, zones=ZONE + LIMITED) as running:
+        yield running
+
+
+def flood(server, client: str, cookie: bytes = b"", count: int = 50) -> list[dns.message.Message]:
+    """Return the responses to as many queries from a client."""
+    options = [dns.edns.GenericOption(10, cookie)] if cookie else []
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last,
+    ):
+        for one, address in ((sock, client), (last, "127.0.4.255")):
+            one.bind((address, 0))
+            one.connect(("127.0.0.1", server.port))
+            one.settimeout(5)
+        for ident in range(count):
+            query = dns.message.make_query("ns.dns.k8s.local.", "A", use_edns=0, options=options, id=ident)
+            sock.send(query.to_wire())
+        last.send(bytes(12))  # from an exempt network, so when that is answered all is
+        last.recv(4096)
+        sock.setblocking(False)
+        replies = []
+        with suppress(BlockingIOError):
+            while True:
+                replies.append(dns.message.from_wire(sock.recv(4096)))
+        return replies
+
+
+def test_a_flood_is_limited_and_its_network_may_come_by_tcp(limiting):
+    replies = flood(limiting, "127.0.5.1")
+    cut = [reply for reply in replies if reply.flags & dns.flags.TC]
+    assert (len(replies) - len(cut), len(cut)) == (1, 16)
+    assert asked(limiting, "127.0.5.2", tcp=True).answer
+    assert asked(limiting, "127.0.6.1", tcp=False).answer
+    assert limiting.metric("dnsserver_rrl_limited_total") == 49
+
+
+def test_the_exempt_and_who_has_a_good_cookie_are_not_limited(limiting):
+    assert len([reply for reply in flood(limiting, "127.0.4.1") if reply.answer]) == 50
+    first = flood(limiting, "127.0.7.1", bytes(8), 1)[0]
+    cookie = first.options[0].to_wire()
+    assert len([reply for reply in flood(limiting, "127.0.7.1", cookie) if reply.answer]) == 50
+    assert len([reply for reply in flood(limiting, "127.0.7.2", cookie) if reply.answer]) < 2
+    assert limiting.metric("dnsserver_cookies_total") == 101
+
+
+def test_a_cookie_over_tcp_is_good_over_udp(limiting):
+    query = dns.message.make_query("ns.dns.k8s.local.", "A", options=[dns.edns.GenericOption(10, bytes(8))])
+    response = dns.query.tcp(query, "127.0.0.1", 5, limiting.port, source="127.0.8.1")
+    cookie = response.options[0].to_wire()
+    assert len([reply for reply in flood(limiting, "127.0.8.1", cookie) if reply.answer]) == 50
+
+
+async def test_a_changed_file_of_secrets_is_read_again_and_a_faulty_one_changes_nothing(
+    tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(policies, "REREAD", 0.01)
+    caplog.set_level("INFO", "dnsserver.policies")
+    file, secrets = tmp_path / "SECRET", ["00" * 16, "11" * 16]
+    file.write_text(secrets[0])
+    (tmp_path / "zone.yaml").write_text(ZONE + "cookies: {secret_file: SECRET}\n")
+    running = policies.Policies(load(tmp_path / "zone.yaml"))
+    running.start()
+
+    async def told(text: str) -> None:
+        await asyncio.to_thread(eventually, lambda: text in caplog.text, 10)
+
+    file.write_text("no secret")
+    await told("expected one or two lines")
+    assert running._cookies._secrets == (bytes(16),)
+    assert "no secret" not in caplog.text
+    file.write_text("\n".join(reversed(secrets)) + "\n")
+    await told("has changed")
+    assert running._cookies._secrets == (b"\x11" * 16, bytes(16))
+    running.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "octets", "fault"),
+    [
+        ("cookies: {secret_file: none}", b"", "none cannot be read: No such file or directory"),
+        ("cookies: {secret_file: SECRET}", b"", "SECRET: expected one or two lines of 32 hexadecimal digits"),
+        ("cookies: {secret_file: SECRET}", b"\xff", "expected one or two lines of 32 hexadecimal digits"),
+        ("cookies: {secret_file: SECRET}", b"zz" * 16, "expected one or two lines of 32 hexadecimal digits"),
+        ("cookies: {secret_file: SECRET}", b"00" * 15, "expected one or two lines of 32 hexadecimal digits"),
+        ("cookies: {}", b"", "cookies: missing key secret_file"),
+        ("rrl: {rate: 5}", b"", "rrl.rate: unknown key"),
+        ("rrl: {responses_per_second: 0}", b"", "rrl.responses_per_second: expected at least 1, got 0"),
+        ("acl: [{networks: [10.0.0.1/8], action: drop}]", b"", "10.0.0.1/8 has host bits set"),
+        ("acl: [{networks: [], action: drop}]", b"", "acl[0].networks: expected at least one"),
+        (
+            "acl: [{networks: [10.0.0.1], action: deny}]",
+            b"",
+            "acl[0].action: expected 'allow', 'refuse' or 'drop'",
+        ),
+    ],
+)
+def test_a_faulty_policy_is_told_with_its_place(tmp_path, text, octets, fault):
+    (tmp_path / "SECRET").write_bytes(octets)
+    (tmp_path / "zone.yaml").write_text(ZONE + text)
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path / "zone.yaml")
+    (told,) = caught.value.faults
+    assert fault in told
+    assert told.startswith(f"{tmp_path / 'zone.yaml'}:4:")
