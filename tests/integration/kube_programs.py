@@ -8,9 +8,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import dns.asyncquery
 import dns.message
@@ -99,16 +99,17 @@ class Program:
 
 
 class Dnsserver(Program):
-    """Serves k8s.local from `prefix` of etcd; up once its table is complete."""
+    """Serves k8s.local, or what `zone_yaml` says, from `prefix` of etcd; up once its table is complete."""
 
-    def __init__(self, etcd: str, prefix: str, directory: Path) -> None:
+    def __init__(
+        self, etcd: str, prefix: str, directory: Path, zone_yaml: Mapping[str, Any] | None = None
+    ) -> None:
         self.port = free_port()
         ready = f"127.0.0.1:{free_port()}"
         soa = {"mname": "ns.dns.k8s.local.", "rname": "hostmaster.k8s.local."}
-        config = {
+        config = (zone_yaml or {"zones": [{"name": "k8s.local", "ttl": 300, "soa": soa}]}) | {
             "listen": [f"127.0.0.1:{self.port}"],
             "etcd": {"endpoints": ["http://127.0.0.1:1"], "prefix": prefix},
-            "zones": [{"name": "k8s.local", "ttl": 300, "soa": soa}],
             "metrics": {"listen": f"127.0.0.1:{free_port()}"},
             "health": {"listen": f"127.0.0.1:{free_port()}"},
             "ready": {"listen": ready},
@@ -119,8 +120,8 @@ class Dnsserver(Program):
         page = f"http://{ready}/ready"
         super().__init__("dnsserver", ["--config", str(path)], page, environment, directory / "dnsserver.log")
 
-    async def ask(self, name: str, *, over_tcp: bool = False) -> dns.message.Message:
-        query = dns.message.make_query(name, "A")
+    async def ask(self, name: str, rdtype: str = "A", *, over_tcp: bool = False) -> dns.message.Message:
+        query = dns.message.make_query(name, rdtype)
         send = dns.asyncquery.tcp if over_tcp else dns.asyncquery.udp
         return await send(query, "127.0.0.1", port=self.port, timeout=2)
 
@@ -138,10 +139,18 @@ class Dnsserver(Program):
 class Syncer(Program):
     """Publishes Ingresses and Services of one namespace; up once its listener is, API or not."""
 
-    def __init__(self, etcd: str, prefix: str, kubeconfig: Path, namespace: str, directory: Path) -> None:
+    def __init__(
+        self,
+        etcd: str,
+        prefix: str,
+        kubeconfig: Path,
+        namespace: str,
+        directory: Path,
+        sources: Sequence[str] = ("--source=ingress", "--source=service"),
+    ) -> None:
         metrics = f"127.0.0.1:{free_port()}"
         arguments = [
-            *("--source=ingress", "--source=service", f"--namespace={namespace}"),
+            *(*sources, f"--namespace={namespace}"),
             *(f"--kubeconfig={kubeconfig}", f"--coredns-prefix={prefix}/", f"--metrics-address={metrics}"),
         ]
         page = f"http://{metrics}/healthz"

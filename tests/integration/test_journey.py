@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tests.integration.fake_kube import FakeKube
+from tests.integration.kube_account import shipped_account
 from tests.integration.kube_api import FakeKubeApi, KubeApi
 from tests.integration.kube_programs import ROOT, Dnsserver, Syncer, seen_within
 from tests.integration.tools import miss_tool
@@ -246,19 +247,4 @@ async def account(api: KubeApi, directory: Path):
             api.fake.heal()
 
         return heal, api.kubeconfig
-    if api.kind == "cluster":
-        pytest.skip("the kubeconfig of another account is not known for a cluster")
-    objects = list(yaml.safe_load_all((ROOT / "config" / "kubernetes" / "base" / "syncer.yaml").read_text()))
-    role, binding = (
-        next(o for o in objects if o["kind"] == k) for k in ("ClusterRole", "ClusterRoleBinding")
-    )
-    name = f"syncer-{api.namespace}"
-    role["metadata"]["name"] = binding["metadata"]["name"] = binding["roleRef"]["name"] = name
-    binding["subjects"][0]["namespace"] = api.namespace
-    await api.apply({"kind": "ServiceAccount", "apiVersion": "v1", "metadata": {"name": "syncer"}})
-    await api.apply(role)
-
-    async def bind() -> None:
-        await api.apply(binding)
-
-    return bind, api.server.kubeconfig(await api.token_of(api.namespace, "syncer"))
+    return await shipped_account(api)

@@ -1,6 +1,7 @@
 """Laws that hold for every workload of every overlay in config/kubernetes."""
 
 import pytest
+import yaml
 
 from tests.integration.kustomize import OVERLAYS, of_kind, render, templates, workloads
 from tests.integration.network_policies import Peer, may_connect
@@ -105,7 +106,7 @@ PROMETHEUS = Peer({"app": "prometheus"}, "monitoring")
 CLUSTER_DNS = Peer({"k8s-app": "kube-dns"}, "kube-system")
 
 CONNECTIONS = [
-    # from, to, port, protocol, let through
+    # from, to, port, protocol, let through (a string: where the zone YAML has that section)
     (OUTSIDE, "dnsserver", DNS, "UDP", True),
     (OUTSIDE, "dnsserver", DNS, "TCP", True),
     (STRANGER, "dnsserver", DNS, "UDP", True),
@@ -127,6 +128,9 @@ CONNECTIONS = [
     ("syncer", OUTSIDE, 6443, "TCP", True),
     ("syncer", OUTSIDE, 80, "TCP", False),
     ("dnsserver", OUTSIDE, 6443, "TCP", False),
+    ("dnsserver", OUTSIDE, 53, "UDP", "forward"),
+    ("dnsserver", OUTSIDE, 53, "TCP", "forward"),
+    ("syncer", OUTSIDE, 53, "UDP", False),
     ("etcd", OUTSIDE, 443, "TCP", False),
     ("etcd", "dnsserver", METRICS, "TCP", False),
     ("dnsserver", CLUSTER_DNS, 53, "UDP", True),
@@ -147,4 +151,7 @@ def test_the_network_policies_let_through(source, target, port, protocol, is_let
         return Peer(template["metadata"]["labels"], "dns", ports)
 
     to = peer(target)
+    if isinstance(is_let, str):
+        [zone] = of_kind(objects, "ConfigMap").values()
+        is_let = is_let in yaml.safe_load(zone["data"]["zone.yaml"])
     assert may_connect(policies, peer(source), to, port or to.ports["metrics"], protocol) is is_let
