@@ -41,6 +41,7 @@ SETTINGS: Final = (
     Setting(("metrics", "listen"), False, "ADDRESS:PORT of /metrics"),
     Setting(("health", "listen"), False, "ADDRESS:PORT of /health"),
     Setting(("ready", "listen"), False, "ADDRESS:PORT of /ready"),
+    Setting(("status", "listen"), False, "ADDRESS:PORT of the status page"),
     Setting(("log", "level"), False, "debug, info, warning or error"),
     Setting(("log", "format"), False, "text or json"),
 )

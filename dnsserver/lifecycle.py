@@ -46,6 +46,9 @@ class Serving(Protocol):
 
     async def metrics(self) -> Iterable[Metric]: ...
 
+    async def status(self, path: str, query: str) -> http.Page:
+        """Return a page of the status site."""
+
 
 class Lifecycle:
     def __init__(self, config: Config, read: Callable[[], Config], serving: Serving) -> None:
@@ -140,6 +143,8 @@ class Lifecycle:
             (config.metrics, "/metrics", self._metrics),
             (config.health, "/health", lambda *_: http.Page(200, b"OK\n")),
             (config.ready, "/ready", self._ready),
+            (config.status, "/", self._serving.status),
+            (config.status, "/records", self._serving.status),
         ):
             if option:
                 pages.setdefault(option.listen, {})[path] = handler

@@ -15,8 +15,10 @@ from dnsserver.config import models
 from dnsserver.generation import Generation
 from dnsserver.handle import Handle, Respond
 from dnsserver.listeners import Listeners
+from dnsserver.ops import http
 from dnsserver.ops.metrics import Metrics
 from dnsserver.policies import Policies
+from dnsserver.status.pages import Status, View
 from dnsserver.transport.sockets import Address, ListenError, Sockets, listen
 from dnsserver.wire import name
 
@@ -41,6 +43,8 @@ class Server:
         self._listeners = Listeners(self._answering, lambda address: self._policies.admits(address))
         self._retiring: set[asyncio.Task[None]] = set()
         self._shown = Metrics("dnsserver")
+        self._status = Status(self._tally)
+        self._sampling: asyncio.Task[None] | None = None
 
     async def start(self, opened: Mapping[Address, Sockets] | None = None) -> None:
         """Listen, on sockets given or its own, follow etcd and answer.
@@ -58,6 +62,7 @@ class Server:
         self._generation.start()
         self._policies.start()
         self._shown.add(self._metrics)
+        self._sampling = asyncio.create_task(self._status.sample())
 
     async def reload(self, config: models.Config, opened: Mapping[Address, Sockets] | None = None) -> None:
         """Answer by another Config from the return on, and by the present one until then.
@@ -110,6 +115,8 @@ class Server:
         """End at once."""
         self._listeners.close()
         self._policies.close()
+        if self._sampling:
+            self._sampling.cancel()
         for task in self._retiring:
             task.cancel()
         if hasattr(self, "_generation"):
@@ -130,6 +137,10 @@ class Server:
         """Say what it waits for until it is ready; nothing when it is."""
         zones = ", ".join(map(name.to_text, self._generation.missing()))
         return f"waiting for the first snapshot of {zones}" if zones else ""
+
+    async def status(self, path: str, query: str) -> http.Page:
+        generation = self._generation
+        return await self._status.page(View(generation.table, generation.reflector), path, query)
 
     async def metrics(self) -> Iterable[Metric]:
         return self._shown.collect()

@@ -73,7 +73,7 @@ def _run(port: int, manifests: str) -> None:
     # What the user's shell has set for another etcd or another cluster is not for this one.
     ours = ("DNSSERVER_", "EXTERNAL_DNS_", "ETCD_")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
-    metrics, health, ready, syncer_metrics = (f"127.0.0.1:{free_port()}" for _ in range(4))
+    metrics, health, ready, status, syncer_metrics = (f"127.0.0.1:{free_port()}" for _ in range(5))
     programs: dict[str, subprocess.Popen[bytes]] = {}
     with EmbeddedEtcd() as etcd:
         told = f"""
@@ -84,7 +84,7 @@ def _run(port: int, manifests: str) -> None:
 
   edit a file in {manifests}/ and ask again. Also listening, on loopback:
     etcd {etcd.endpoint}   server http://{metrics}/metrics http://{health}/health http://{ready}/ready
-    syncer http://{syncer_metrics}/metrics
+    status page http://{status}/       syncer http://{syncer_metrics}/metrics
   Ctrl-C stops all.
 """
         try:
@@ -98,7 +98,7 @@ def _run(port: int, manifests: str) -> None:
                 [
                     *("--config", str(ZONE), "--listen", f"127.0.0.1:{port}"),
                     *("--etcd-endpoints", etcd.endpoint, "--metrics-listen", metrics),
-                    *("--health-listen", health, "--ready-listen", ready),
+                    *("--health-listen", health, "--ready-listen", ready, "--status-listen", status),
                 ],
                 environment,
             )

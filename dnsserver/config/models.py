@@ -60,6 +60,12 @@ class Listener(Model):
     listen: ListenAddress
 
 
+class StatusPage(Model):
+    """HTML for people. It lists every record, so it is for loopback unless told."""
+
+    listen: ListenAddress = Address("127.0.0.1", 8053)
+
+
 class Log(Model):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["text", "json"] = "text"
@@ -88,6 +94,7 @@ class Config(Model):
     metrics: Listener | None = None
     health: Listener | None = None
     ready: Listener | None = None
+    status: StatusPage | None = None
     lameduck: Annotated[int, Field(ge=0, le=300)] = 0
     """Seconds between SIGTERM, which ends `ready`, and the last answers."""
     log: Log = Log()

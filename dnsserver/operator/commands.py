@@ -20,10 +20,10 @@ from dnsserver.operator import listing, snapshot
 from dnsserver.operator.corefile.convert import Conversion, convert
 from dnsserver.operator.corefile.parse import CorefileError, parse
 from dnsserver.operator.corefile.plugins import PLUGINS
+from dnsserver.operator.dig import response
 from dnsserver.operator.explain import explain
 from dnsserver.operator.report import report
 from dnsserver.operator.snapshot import Snapshot
-from dnsserver.operator.text import response
 from dnsserver.ops import log
 from dnsserver.skydns.connection import StoreUnavailable
 from dnsserver.wire import name

@@ -6,11 +6,11 @@ The zone is listed as a transfer has it: a legal zone, without what SkyDNS only 
 import json
 from collections.abc import Iterable, Iterator
 
-from dnsserver.operator.text import data, mnemonic, shown
 from dnsserver.source.provenance import Row, rows
 from dnsserver.transfer.contents import Contents
 from dnsserver.wire import const
 from dnsserver.wire.name import Name, labels_of, to_text
+from dnsserver.zone.presentation import data, mnemonic, shown
 from dnsserver.zone.rrset import RRsets
 from dnsserver.zone.table import ZoneTable
 from dnsserver.zone.zone import Zone

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 from dnsserver.operator.explain import Candidate, Explanation, Step, way_in_words
 from dnsserver.operator.snapshot import Look
-from dnsserver.operator.text import data, mnemonic, shown
 from dnsserver.skydns.entry import Entry
 from dnsserver.skydns.key import Key, labels_of
 from dnsserver.skydns.record import Reason, RecordError, decode
 from dnsserver.source.provenance import ownership_of
 from dnsserver.wire import const, name
 from dnsserver.wire.name import NameFault, to_text
+from dnsserver.zone.presentation import data, mnemonic, shown
 from dnsserver.zone.table import ZoneTable
 from dnsserver.zone.zone import Zone
 

@@ -120,6 +120,11 @@ class Reflector:
         """Keys that are in etcd and no records, with why."""
         return self._decoder.rejected
 
+    @property
+    def endpoint(self) -> str:
+        """The member of etcd that the next call goes to."""
+        return self._store.endpoint
+
     def rejected_by_reason(self) -> Counter[Reason]:
         return self._decoder.rejected_by_reason()
 

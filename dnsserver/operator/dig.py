@@ -1,39 +1,14 @@
-"""Names, data, keys and responses as text that a terminal shows and dig would print."""
+"""Responses as dig prints them."""
 
-from typing import Final
-
+import dns.flags
 import dns.message
-import dns.rdata
-import dns.rdataclass
-import dns.rdatatype
+import dns.rcode
 
-from dnsserver.wire import const
-
-_CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
-
-
-def mnemonic(kind: int) -> str:
-    """Return the name of a type, TYPE<number> for one without (RFC 3597 §5)."""
-    return const.TYPE_NAMES.get(kind, f"TYPE{kind}")
-
-
-def data(kind: int, rdata: bytes) -> str:
-    r"""Return rdata as zone-file text; as `\# LENGTH HEX` where it does not fit its type (RFC 3597 §5)."""
-    try:
-        return dns.rdata.from_wire(
-            dns.rdataclass.IN, dns.rdatatype.RdataType(kind), rdata, 0, len(rdata)
-        ).to_text()
-    except Exception:  # dnspython's, and whatever its parsing stumbles over: static data may be any octets
-        return rf"\# {len(rdata)} {rdata.hex()}"
-
-
-def shown(octets: bytes) -> str:
-    """Return octets of others so that a terminal shows them and obeys none."""
-    return octets.decode("utf-8", "backslashreplace").translate(_CONTROLS)
+from dnsserver.zone.presentation import mnemonic
 
 
 def response(message: dns.message.Message) -> str:
-    """Return a response as dig prints it, without its statistics."""
+    """Return the text of a response, without dig's statistics."""
     flags = dns.flags.to_text(message.flags).lower()
     sections = (
         ("ANSWER", message.answer),

@@ -1,0 +1,1 @@
+"""The status page: what is served, where it comes from, and how it goes. Read-only HTML without assets."""
