@@ -1,7 +1,7 @@
 """The DNS listeners of a process, by address. What answers may change under them; their sockets stay."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -15,7 +15,7 @@ from dnsserver.transport.tcp import TcpListener
 from dnsserver.transport.udp import UdpListener, serve_udp
 
 DRAIN: Final = 5.0
-"""Seconds that TCP connections have to take their last responses."""
+"""Seconds that responses under way have to be made and taken."""
 
 
 class Listeners:
@@ -51,16 +51,22 @@ class Listeners:
         for streams in self._tcp.values():
             streams.answer_by(*self._answering("tcp"))
 
-    async def drain(self, addresses: Iterable[Address]) -> None:
-        """Take no more queries on these addresses, answer what has arrived, and close."""
-        tcp = []
+    async def drain(self, addresses: Iterable[Address], settled: Callable[[], Awaitable[None]]) -> None:
+        """Take no more queries on these addresses, answer what has arrived, and close.
+
+        `settled` returns when all responses have been made that take time.
+        """
+        udp, tcp = [], []
         for address in list(addresses):
-            for listener in self._udp.pop(address):
-                listener.close()
+            udp += self._udp.pop(address)
             tcp.append(self._tcp.pop(address))
+        for datagrams in udp:
+            datagrams.finish()
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN):
-                await asyncio.gather(*(listener.drain() for listener in tcp))
+                await asyncio.gather(settled(), *(listener.drain() for listener in tcp))
+        for datagrams in udp:
+            datagrams.close()
 
     def close(self) -> None:
         """Close at once, after the responses that are made already."""

@@ -95,7 +95,9 @@ class Server:
             await before.accept()
         else:
             self._retire(before)
-        await self._listeners.drain([a for a in self._listeners.addresses if a not in config.listen])
+        removed = [address for address in self._listeners.addresses if address not in config.listen]
+        if removed:
+            await self._listeners.drain(removed, before.settle)
 
     def _retire(self, generation: Generation) -> None:
         async def retire() -> None:
@@ -109,7 +111,7 @@ class Server:
 
     async def drain(self) -> None:
         """Take no more queries and answer what has arrived. To be closed after it."""
-        await self._listeners.drain(self._listeners.addresses)
+        await self._listeners.drain(self._listeners.addresses, self._generation.settle)
 
     async def close(self) -> None:
         """End at once."""

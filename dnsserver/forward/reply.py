@@ -186,7 +186,7 @@ def _chain(asked: Asked, answer: Section) -> list[Name]:
     if asked.type in (const.CNAME, const.ANY):
         return chain
     aliases = {owner: canonical(rrset.rdatas[0]) for owner, rrset in answer if rrset.type == const.CNAME}
-    while len(chain) <= MAX_LINKS and (target := aliases.get(chain[-1])) and target not in chain:
+    while len(chain) <= MAX_LINKS and (target := aliases.get(chain[-1])):
         chain.append(target)
     return chain
 

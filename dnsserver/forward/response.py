@@ -1,7 +1,7 @@
 """What an upstream said, as octets to keep, and as a response to a client. Pure: ages are arguments."""
 
 import struct
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from dnsserver.answer import render
 from dnsserver.answer.edns import EDE
@@ -16,6 +16,9 @@ from dnsserver.zone.table import ZoneTable
 
 _head = struct.Struct(">HHHHHH").pack
 _seconds = struct.Struct(">I")
+
+_ADDRESSES: Final = (b"\0\1\0\1", b"\0\x1c\0\1")
+"""Types A and AAAA, and class IN."""
 
 
 class Limits(NamedTuple):
@@ -62,15 +65,17 @@ def failure(limits: Limits, now: float) -> Entry:
     return Entry(const.SERVFAIL, 0, 0, b"", now, now + limits.failure, const.EDE_NO_REACHABLE)
 
 
-def respond(client: Client, entry: Entry, age: int) -> bytes:
-    """Return the response to a query, `age` whole seconds after the entry was stored."""
-    records = entry.answers + entry.authorities
-    return _respond(client, entry, _aged(entry.body, records, age) if age else entry.body, 0)
+def respond(client: Client, entry: Entry, age: int, turn: int = 0) -> bytes:
+    """Return the response to a query, `age` whole seconds after the entry was stored, before it expires.
+
+    Addresses are given out in another order at each `turn` (RFC 1794).
+    """
+    return _respond(client, entry, _given_out(entry, age, turn), 0)
 
 
-def reply_of(asked: Asked, entry: Entry, age: int) -> Reply:
+def reply_of(asked: Asked, entry: Entry, age: int, turn: int = 0) -> Reply:
     """Return an entry as what the upstream said, `age` whole seconds ago."""
-    body = _aged(entry.body, entry.answers + entry.authorities, age)
+    body = _given_out(entry, age, turn)
     head = _head(0, 0, 1, entry.answers, entry.authorities, 0)
     question = asked.name + asked.type.to_bytes(2, "big") + const.IN.to_bytes(2, "big")
     return read(head + question + body, asked)._replace(rcode=entry.rcode)
@@ -120,16 +125,29 @@ def _capped(section: Section, most: int) -> Section:
     return tuple((owner, rrset._replace(ttl=min(rrset.ttl, most))) for owner, rrset in section)
 
 
-def _aged(body: bytes, records: int, age: int) -> bytes:
-    """Return sections with each TTL less by `age`, 0 at least."""
-    octets, at = bytearray(body), 0
-    for _ in range(records):
+def _given_out(entry: Entry, age: int, turn: int) -> bytes:
+    """Return the sections of an entry with each TTL less by `age`, and the addresses in turn.
+
+    Those are what stands last in the answer. Nothing can point into them: their owner stands before them.
+    """
+    octets, at = bytearray(entry.body), 0
+    first, like, runs = 0, b"", 0
+    for number in range(entry.answers + entry.authorities):
+        begin = at
         while 0 < octets[at] < 0xC0:
             at += octets[at] + 1
         at += 2 if octets[at] else 1
-        (ttl,) = _seconds.unpack_from(octets, at + 4)
-        _seconds.pack_into(octets, at + 4, max(ttl - age, 0))
+        if age:
+            (ttl,) = _seconds.unpack_from(octets, at + 4)
+            _seconds.pack_into(octets, at + 4, ttl - age)
+        kind = bytes(octets[begin : at + 4])
         at += 10 + (octets[at + 8] << 8 | octets[at + 9])
+        if number < entry.answers:
+            first, like, runs = (first, like, runs + 1) if kind == like else (begin, kind, 1)
+            end = at
+    if runs > 1 and like[-4:] in _ADDRESSES:
+        middle = first + turn % runs * ((end - first) // runs)
+        octets[first:end] = octets[middle:end] + octets[first:middle]
     return bytes(octets)
 
 

@@ -47,6 +47,7 @@ class ForwardService:
         on_fault: Callable[[Exception], None],
     ) -> None:
         self._table, self._tally, self._resolver, self._on_fault = table, tally, resolver, on_fault
+        self._turn = 0
         list_of = first_list([allow])
         self._allows: Callable[[bytes], bool] = lambda address: list_of(address) == 0
 
@@ -112,10 +113,11 @@ class ForwardService:
 
     def _composed(self, request: _Request, entry: Entry, age: float) -> bytes:
         client, _, transport, aliases, asked = request
+        self._turn += 1
         if aliases and entry.rcode in (const.NOERROR, const.NXDOMAIN):
-            octets = join(client, aliases, reply_of(asked, entry, int(age)))
+            octets = join(client, aliases, reply_of(asked, entry, int(age), self._turn))
         else:
-            octets = respond(client, entry, int(age))
+            octets = respond(client, entry, int(age), self._turn)
         return self._counted(client, transport, octets)
 
     def _counted(self, client: Client, transport: Transport, octets: bytes) -> bytes:

@@ -23,6 +23,7 @@ class BatchListener:
     def __init__(self, sock: socket.socket, respond: Respond | None, handle: Handle) -> None:
         self._sock = sock
         self._batch = mmsg.Batch(sock, respond, handle)
+        self._finished = False
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(sock.fileno(), self._batch.ready)
 
@@ -34,14 +35,19 @@ class BatchListener:
         """Answer by others from now on."""
         self._batch.answer_by(respond, handle)
 
-    def close(self) -> None:
-        """Answer what the kernel still holds and close the socket, if it is not closed."""
-        if self._sock.fileno() < 0:
+    def finish(self) -> None:
+        """Answer what the kernel still holds, and no more; replies that take time can still be sent."""
+        if self._finished:
             return
+        self._finished = True
         self._loop.remove_reader(self._sock.fileno())
         for _ in range(LAST_TURNS):
             if not self._batch.ready():
                 break
+
+    def close(self) -> None:
+        """Finish and close the socket, if it is not closed."""
+        self.finish()
         self._sock.close()
 
 
@@ -83,6 +89,10 @@ class EndpointListener(asyncio.DatagramProtocol):
 
     def error_received(self, exc: Exception) -> None:
         self.send_errors += 1
+
+    def finish(self) -> None:
+        """Answer no more; replies that take time can still be sent."""
+        self.answer_by(None, nothing)
 
     def close(self) -> None:
         if self._transport:

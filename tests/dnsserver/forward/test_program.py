@@ -1,6 +1,8 @@
 """The server with a real resolver behind it: what it forwards, for whom, and what it says meanwhile."""
 
+import asyncio
 import re
+import signal
 import subprocess
 import time
 
@@ -13,7 +15,7 @@ import dns.rcode
 import dns.update
 import pytest
 
-from tests.dnsserver.forward.upstreams import certificate
+from tests.dnsserver.forward.upstreams import certificate, silent, until, upstream
 from tests.integration.tools import need_tool
 from tests.programs import DnsServer, eventually
 from tests.unbound import Unbound
@@ -251,6 +253,30 @@ def test_servers_that_forward_to_each_other_notice_it_and_answer_in_time(directo
             assert server.rcode("alias.test") == "SERVFAIL"
             assert time.monotonic() - began < 2
             assert server.metric("coredns_forward_requests_total") < 6
+
+
+@pytest.mark.parametrize("tcp", [False, True], ids=["udp", "tcp"])
+@pytest.mark.parametrize("what", ["a reload", "a reload without the address", "an end"])
+async def test_a_query_that_waits_for_an_upstream_is_not_lost_by(what, tcp, tmp_path):
+    async with upstream(silent) as slow:
+        zones = forwarding(f'"{slow.address}"', "  timeout: 30\n  deadline: 40\n")
+        server = await asyncio.to_thread(DnsServer, tmp_path, zones=zones)
+        with server:
+            waiting = asyncio.create_task(asyncio.to_thread(ask, server, "www.test", tcp=tcp))
+            await until(lambda: any(b"www" in seen.query.lower() for seen in slow.seen))
+            if what == "an end":
+                server.process.send_signal(signal.SIGTERM)
+                await asyncio.to_thread(server.wait_for, "stopping")
+            else:
+                server.configure(zones=zones.replace("timeout: 30", "timeout: 29"))
+                if what != "a reload":
+                    text = server.config.read_text().replace(f":{server.port}'", f":{free_port()}'", 1)
+                    server.config.write_text(text)
+                server.process.send_signal(signal.SIGHUP)
+                await until(lambda: any(b"www" not in seen.query.lower() for seen in slow.seen[2:]))
+            for seen in slow.seen:
+                slow.answer(seen)
+            assert texts((await waiting).answer) == ["www.test. 1 192.0.2.1"]
 
 
 def test_dig_gets_an_answer_and_no_warning(server):

@@ -137,6 +137,12 @@ def test_a_denial_without_soa_is_not_kept():
     assert taken(WWW, ["www.test. 60 IN CNAME gone.test."]).ttl == 0
 
 
+def test_an_rrset_has_the_least_ttl_of_its_records():
+    lines = [f"www.test. {ttl} IN A 192.0.2.{ttl}" for ttl in (60, 30, 90)]
+    ((_, rrset),) = taken(WWW, lines).answer
+    assert (rrset.ttl, len(rrset.rdatas)) == (30, 3)
+
+
 @pytest.mark.parametrize(("ttl", "kept"), [(2**31 - 1, 2**31 - 1), (2**31, 0), (2**32 - 1, 0)])
 def test_a_ttl_with_its_highest_bit_set_is_none(ttl, kept):
     message = response(WWW, [dns.rrset.from_text("www.test.", 7, "IN", "A", "192.0.2.1")])
@@ -204,6 +210,20 @@ def with_records(*octets: bytes) -> bytes:
 def test_a_broken_record_breaks_the_message(record):
     with pytest.raises(FormatError):
         read(with_records(record), WWW)
+
+
+@pytest.mark.parametrize(("octets", "fits"), [(62, True), (63, False)])
+def test_a_name_with_a_pointer_has_255_octets_at_most(octets, fits):
+    tail = b"".join(b"\x3f" + b"x" * 63 for _ in range(3)) + b"\0"
+    record = b"\0\x10\0\1\0\0\0\1" + len(tail).to_bytes(2, "big") + tail
+    head = bytes((octets - 1,)) + b"y" * (octets - 1)
+    at = len(query(WWW, 1, WWW.name)) - 11 + 12
+    message = with_records(b"\xc0\x0c" + record, head + (0xC000 | at).to_bytes(2, "big") + record)
+    if fits:
+        assert read(message, WWW)
+    else:
+        with pytest.raises(FormatError):
+            read(message, WWW)
 
 
 def test_pointers_to_pointers_cost_no_more_than_the_octets_they_take():

@@ -88,6 +88,10 @@ class Upstream(asyncio.DatagramProtocol):
             writer.transport.abort()
         self.connections.clear()
 
+    def answer(self, seen: Seen) -> None:
+        """Answer a query over UDP to which nothing was said."""
+        self._datagrams.sendto(answer(seen.query), ("127.0.0.1", seen.port))
+
     def over(self, transport: str) -> list[Seen]:
         return [seen for seen in self.seen if seen.transport == transport]
 
