@@ -85,6 +85,7 @@ def forwarding(
         Upstream(
             upstream.address.address,
             _tls(upstream),
+            lambda name: table.zone_of(name) is not None,
             timeout=forward.timeout,
             failures=forward.health.failures,
             interval=forward.health.interval,

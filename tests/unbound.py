@@ -56,6 +56,9 @@ www.test. 300 A 192.0.2.1
 www.test. 300 AAAA 2001:db8::1
 www.test. 300 RRSIG A 8 2 300 20300101000000 20250101000000 1 test. AAAA
 alias.test. 300 CNAME www.test.
+inward.test. 300 CNAME here.k8s.local.
+gone-inward.test. 300 CNAME nowhere.k8s.local.
+round.test. 300 CNAME round.k8s.local.
 never.test. 0 A 192.0.2.2
 big.test. 300 TXT {" ".join(['"' + "t" * 250 + '"'] * 10)}
 """

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from dnsserver.forward.question import Asked
 from dnsserver.wire import const
+from dnsserver.wire.name import Name
 
 _PLACE_OCTETS: Final = 280
 """Of an entry in the OrderedDict: its share of the hash table at its emptiest, its links, what the garbage
@@ -29,6 +30,8 @@ class Entry(NamedTuple):
     """Seconds of a clock that only goes forward."""
     error: int | None = None
     """Extended DNS error (RFC 8914)."""
+    onward: Name | None = None
+    """A name of ours that its last alias leads to."""
 
     @property
     def is_denial(self) -> bool:
@@ -84,5 +87,5 @@ class Cache:
 
 def _octets(asked: Asked, entry: Entry) -> int:
     """Return the memory that an entry takes: its objects, and its place among the others."""
-    parts = (asked, asked.name, entry, entry.body, entry.stored, entry.expires)
+    parts = (asked, asked.name, entry, entry.body, entry.stored, entry.expires, entry.onward or b"")
     return _PLACE_OCTETS + sum(part.__sizeof__() for part in parts)

@@ -7,7 +7,7 @@ is passed on or kept that was not asked.
 """
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
 from dnsserver.answer.lookup import MAX_LINKS, Section
@@ -49,6 +49,8 @@ class Reply(NamedTuple):
     """Seconds for which all of it may be kept; 0 where nothing says so, as in a denial without SOA."""
     is_referral: bool
     """It only points to other servers: who sends it does not resolve for us."""
+    onward: Name | None = None
+    """A name of ours that the last alias leads to: what is there, no upstream knows better than we."""
 
 
 class _Record(NamedTuple):
@@ -59,8 +61,10 @@ class _Record(NamedTuple):
     rdata: bytes
 
 
-def read(message: bytes, asked: Asked) -> Reply:
+def read(message: bytes, asked: Asked, is_ours: Callable[[Name], bool] = lambda name: False) -> Reply:
     """Return what of a message that `matches` answers the question.
+
+    `is_ours` says whether a name is in a zone of ours; where an alias leads to one, the answer ends.
 
     Raises:
         FormatError: a broken record or name, or a section cut short.
@@ -75,8 +79,11 @@ def read(message: bytes, asked: Asked) -> Reply:
     for record in _take(records, additionals):
         if record.type == const.OPT:
             rcode |= record.ttl >> 24 << 4
-    chain = _chain(asked, answer)
+    chain, onward = _chain(asked, answer, is_ours)
     taken = tuple(item for item in answer if _is_asked(asked, chain, *item))
+    if onward:
+        ttl = min((rrset.ttl for _, rrset in taken), default=0)
+        return Reply(const.NOERROR, taken, (), ttl, False, onward)
     kinds = _PROOFS if asked.dnssec_ok else frozenset()
     rest = tuple(
         (owner, _as_denial(rrset))
@@ -180,15 +187,17 @@ def _rrsets(records: Iterable[_Record]) -> Section:
     return tuple((key[0], RRset(key[1], ttls[key], tuple(found))) for key, found in rdatas.items())
 
 
-def _chain(asked: Asked, answer: Section) -> list[Name]:
-    """Return the names from the question's along its aliases."""
+def _chain(asked: Asked, answer: Section, is_ours: Callable[[Name], bool]) -> tuple[list[Name], Name | None]:
+    """Return the names from the question's along its aliases, and one of ours that they lead to."""
     chain = [asked.name]
     if asked.type in (const.CNAME, const.ANY):
-        return chain
+        return chain, None
     aliases = {owner: canonical(rrset.rdatas[0]) for owner, rrset in answer if rrset.type == const.CNAME}
     while len(chain) <= MAX_LINKS and (target := aliases.get(chain[-1])):
+        if is_ours(target):
+            return chain, target
         chain.append(target)
-    return chain
+    return chain, None
 
 
 def _is_asked(asked: Asked, chain: list[Name], owner: Name, rrset: RRset) -> bool:

@@ -57,7 +57,8 @@ def entry_of(asked: Asked, reply: Reply, limits: Limits, now: float) -> Entry:
     is_denial = reply.rcode == const.NXDOMAIN or not reply.answer
     most = limits.denial if is_denial else limits.answer
     sections = (_capped(reply.answer, most), _capped(reply.authority, most))
-    return Entry(*_rendered(asked.name, reply.rcode, *sections), now, now + min(reply.ttl, most))
+    rendered = _rendered(asked.name, reply.rcode, *sections)
+    return Entry(*rendered, now, now + min(reply.ttl, most), onward=reply.onward)
 
 
 def failure(limits: Limits, now: float) -> Entry:
@@ -97,16 +98,15 @@ def followed(table: ZoneTable, name: Name, kind: int) -> tuple[Section, Answer]:
     return aliases, answer
 
 
-def join(client: Client, chain: Section, rest: Reply | Answer) -> bytes:
-    """Return the response where our own aliases have led to another zone, and what was found there.
+def join(client: Client, aliases: Section, rest: Reply | Answer, *, authoritative: bool) -> bytes:
+    """Return the response where aliases have led from one zone to another, and what was found there.
 
-    AA stands for the first owner name, which is ours (RFC 1035 §4.1.1); the rcode is that of the last
-    (RFC 6604 §3).
+    It is authoritative if the first alias is ours (RFC 1035 §4.1.1: AA is about the first owner name); the
+    rcode is that of the end (RFC 6604 §3).
     """
-    ours = {(owner, rrset.type) for owner, rrset in chain}
-    answer = (*chain, *((owner, rrset) for owner, rrset in rest.answer if (owner, rrset.type) not in ours))
+    answer = tuple(dict.fromkeys((*aliases, *rest.answer)))
     entry = Entry(*_rendered(client.question.name, rest.rcode, answer, rest.authority), 0, 0)
-    return _respond(client, entry, entry.body, const.AA)
+    return _respond(client, entry, entry.body, const.AA if authoritative else 0)
 
 
 def _rendered(name: Name, rcode: int, answer: Section, authority: Section) -> tuple[int, int, int, bytes]:

@@ -6,15 +6,17 @@ from typing import Final, NamedTuple
 from prometheus_client.core import Metric
 
 from dnsserver.answer.kept import META
-from dnsserver.answer.lookup import Section
+from dnsserver.answer.lookup import Answer, Section
 from dnsserver.answer.respond import Responder
 from dnsserver.answer.tally import Tally, Transport
 from dnsserver.forward.cache import Entry
 from dnsserver.forward.metrics import of_cache, of_upstreams
 from dnsserver.forward.question import Asked
+from dnsserver.forward.reply import Reply
 from dnsserver.forward.resolver import Resolver
 from dnsserver.forward.response import Client, followed, join, reply_of, respond
-from dnsserver.handle import Handle, Reply, Response
+from dnsserver.handle import Handle, Response
+from dnsserver.handle import Reply as Send
 from dnsserver.limits.networks import Network, first_list
 from dnsserver.wire import const
 from dnsserver.wire.message import extras_of, header_of, question_of
@@ -89,16 +91,16 @@ class ForwardService:
     def _answer(self, client: Client, responder: Responder, transport: Transport) -> Response:
         aliases, rest = followed(self._table, client.question.name, client.question.type)
         if rest.onward is None:
-            octets = join(client, aliases, rest) if aliases else responder.slow(client.query)
-            return self._counted(client, transport, octets) if octets and aliases else octets
+            octets = join(client, aliases, rest, authoritative=True) if aliases else None
+            return self._counted(client, transport, octets) if octets else responder.slow(client.query)
         if self._has_come_back(rest.onward):
             return responder.slow(client.query)
         request = _Request(client, responder, transport, aliases, client.asked(rest.onward))
         known = self._resolver.known(request.asked)
         return self._composed(request, *known) if known else self._later(request)
 
-    def _later(self, request: _Request) -> Callable[[Reply], None]:
-        def later(reply: Reply) -> None:
+    def _later(self, request: _Request) -> Callable[[Send], None]:
+        def later(reply: Send) -> None:
             def done(entry: Entry, age: float) -> None:
                 try:
                     reply(self._composed(request, entry, age))
@@ -114,10 +116,17 @@ class ForwardService:
     def _composed(self, request: _Request, entry: Entry, age: float) -> bytes:
         client, _, transport, aliases, asked = request
         self._turn += 1
-        if aliases and entry.rcode in (const.NOERROR, const.NXDOMAIN):
-            octets = join(client, aliases, reply_of(asked, entry, int(age), self._turn))
-        else:
-            octets = respond(client, entry, int(age), self._turn)
+        is_failure = entry.rcode not in (const.NOERROR, const.NXDOMAIN)
+        if is_failure or not (aliases or entry.onward):
+            return self._counted(client, transport, respond(client, entry, int(age), self._turn))
+        rest: Reply | Answer = reply_of(asked, entry, int(age), self._turn)
+        authoritative = bool(aliases)
+        if entry.onward:
+            back, ours = followed(self._table, entry.onward, asked.type)
+            aliases = (*aliases, *rest.answer, *back)
+            # One that leads out again is not followed again: a circle, or next to it.
+            rest = Answer(const.NOERROR) if ours.onward else ours
+        octets = join(client, aliases, rest, authoritative=authoritative)
         return self._counted(client, transport, octets)
 
     def _counted(self, client: Client, transport: Transport, octets: bytes) -> bytes:

@@ -5,6 +5,7 @@ import errno
 import time
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
 from dnsserver.forward import datagram
@@ -35,9 +36,19 @@ class Upstream:
     """A resolver that names are asked of."""
 
     def __init__(
-        self, address: Address, tls: Tls | None, *, timeout: float, failures: int, interval: float
+        self,
+        address: Address,
+        tls: Tls | None,
+        is_ours: Callable[[Name], bool],
+        *,
+        timeout: float,
+        failures: int,
+        interval: float,
     ) -> None:
-        """Give a query `timeout` seconds; `failures` and `interval` are its Health's."""
+        """Give a query `timeout` seconds. `failures` and `interval` are its Health's.
+
+        `is_ours` says of which names nothing is taken from it.
+        """
         self.label = f"tls://{address}" if tls else str(address)
         self.health = Health(self.label, self._says_anything, failures=failures, interval=interval)
         self.requests = 0
@@ -49,6 +60,7 @@ class Upstream:
         """Of all durations."""
         self._address, self._has_tls, self._timeout = address, tls is not None, timeout
         self._stream = Stream(address, tls)
+        self._is_ours = is_ours
 
     def close(self) -> None:
         self.health.close()
@@ -90,7 +102,7 @@ class Upstream:
                 message = None if self._has_tls else await datagram.exchange(self._address, asked)
                 if message is None:
                     message = await self._stream.exchange(asked)
-            return read(message, asked)
+            return read(message, asked, self._is_ours)
         except TimeoutError:
             raise UpstreamError("no response in time", is_silent=True) from None
         except OSError as error:

@@ -29,6 +29,7 @@ zones:
       - {name: out, type: CNAME, data: alias.test.}
       - {name: gone, type: CNAME, data: gone.test.}
       - {name: across, type: CNAME, data: here.zwei.}
+      - {name: round, type: CNAME, data: round.test.}
       - {name: "*.wild", type: CNAME, data: www.test.}
   - name: zwei
     records: [{name: here, type: A, data: 10.0.0.2}]
@@ -105,6 +106,26 @@ def test_an_alias_that_leaves_its_zone_is_followed(server, name, rcode, answer, 
         assert dns.rcode.to_text(response.rcode()) == rcode
         flags = dns.flags.QR | dns.flags.AA | dns.flags.RD | dns.flags.RA
         assert response.flags & 0xFFF0 == flags
+
+
+@pytest.mark.parametrize(
+    ("name", "rcode", "answer", "authority"),
+    [
+        ("inward.test", "NOERROR", ["5 here.k8s.local.", "1 10.0.0.1"], []),
+        ("gone-inward.test", "NXDOMAIN", ["5 nowhere.k8s.local."], ["k8s.local."]),
+        ("round.test", "NOERROR", ["5 round.k8s.local.", "5 round.test."], []),
+        ("round.k8s.local", "NOERROR", ["5 round.test.", "5 round.k8s.local."], []),
+    ],
+)
+def test_an_alias_of_others_that_leads_to_a_name_of_ours_gets_what_we_know(
+    server, name, rcode, answer, authority
+):
+    for _ in range(2):
+        response = ask(server, name)
+        assert [line.partition(" ")[2] for line in texts(response.answer)] == answer
+        assert dns.rcode.to_text(response.rcode()) == rcode
+        assert [str(rrset.name) for rrset in response.authority] == authority
+        assert bool(response.flags & dns.flags.AA) == name.endswith("local")
 
 
 def test_a_name_of_ours_is_answered_as_without_a_forwarder(server, directory):

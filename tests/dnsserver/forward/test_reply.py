@@ -18,6 +18,9 @@ from tests.dnsserver.forward.worlds import SOA, of_reply, records, response, res
 WWW = Asked(from_text("www.test."), const.A, False, False)
 
 
+ROOT = ". 60 IN SOA a.test. b.test. 1 2 3 4 5"
+
+
 def taken(asked, answer=(), authority=(), **options):
     texts = [[dns.rrset.from_text(*line.split(None, 4)) for line in part] for part in (answer, authority)]
     return read(response(asked, *texts, **options), asked)
@@ -114,6 +117,21 @@ def test_who_asks_for_dnssec_gets_proofs():
     reply = taken(WWW._replace(dnssec_ok=True), lines, denial)
     assert [kind for _, kind in owners(reply.answer)] == [const.A, const.RRSIG]
     assert [kind for _, kind in owners(reply.authority)] == [const.NSEC, const.RRSIG]
+
+
+def test_nothing_is_taken_about_names_of_ours():
+    lines = [
+        "www.test. 60 IN CNAME alias.test.",
+        "alias.test. 50 IN CNAME app.k8s.local.",
+        "app.k8s.local. 40 IN CNAME far.test.",
+        "far.test. 40 IN A 192.0.2.66",
+    ]
+    sections = [[dns.rrset.from_text(*line.split(None, 4)) for line in part] for part in (lines, [ROOT])]
+    message = response(WWW, *sections, rcode=dns.rcode.NXDOMAIN)
+    reply = read(message, WWW, lambda name: name.endswith(b"\5local\0"))
+    assert [name for name, _ in owners(reply.answer)] == ["www.test.", "alias.test."]
+    assert (reply.authority, reply.rcode, reply.ttl) == ((), dns.rcode.NOERROR, 50)
+    assert reply.onward == from_text("app.k8s.local.")
 
 
 def test_a_dname_and_the_alias_made_of_it_are_taken():

@@ -152,7 +152,7 @@ def test_joined_aliases_stand_before_all_that_the_upstream_said(pair, links):
         for name, target in zip(names, [*names[1:], asked.name], strict=True)
     )
     query = client(names[0], asked.type, do=True if asked.dnssec_ok else None)
-    message = parsed(join(query, aliases, reply))
+    message = parsed(join(query, aliases, reply, authoritative=True))
     assert message.flags & (dns.flags.AA | dns.flags.RA) == dns.flags.AA | dns.flags.RA
     assert message.rcode() == reply.rcode
     assert [rrset.name.to_wire() for rrset in message.answer[:links]] == names
@@ -216,6 +216,6 @@ def test_an_answer_of_our_own_behind_aliases_is_joined_with_its_soa():
     table = table_of(ZONES)
     aliases, rest = followed(table, from_text("nx.k8s.local."), const.A)
     assert isinstance(rest, Answer)
-    message = parsed(join(client(from_text("nx.k8s.local.")), aliases, rest))
+    message = parsed(join(client(from_text("nx.k8s.local.")), aliases, rest, authoritative=True))
     assert message.rcode() == dns.rcode.NXDOMAIN
     assert [str(rrset.name) for rrset in message.authority] == ["zwei."]

@@ -28,9 +28,8 @@ def others(tmp_path_factory) -> Certificate:
 
 
 def over_tls(address, trusted: Certificate, name="dns.test", timeout=5.0) -> Upstream:
-    return Upstream(
-        address, Tls(tls_context(str(trusted.file)), name), timeout=timeout, failures=100, interval=60
-    )
+    tls = Tls(tls_context(str(trusted.file)), name)
+    return Upstream(address, tls, lambda name: False, timeout=timeout, failures=100, interval=60)
 
 
 @pytest.mark.parametrize("name", ["dns.test", "127.0.0.1"])
