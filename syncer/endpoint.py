@@ -22,8 +22,8 @@ MAX_TTL: Final = 2**31 - 1
 """Seconds (RFC 2181 §8)."""
 
 Reason = Literal[
-    "annotation", "api-version", "conflict", "duplicate", "foreign", "hostname", "shape", "target",
-    "template", "ttl", "unsupported",
+    "annotation", "api-version", "conflict", "duplicate", "foreign", "hostname", "namespace", "shape",
+    "target", "template", "ttl", "unsupported",
 ]  # fmt: skip
 """Why something was not published; a closed set, because it labels a metric."""
 
@@ -52,6 +52,14 @@ class ObjectRef(NamedTuple):
     """Lower case, as `ingress`."""
     namespace: str
     name: str
+    created: str = ""
+    """When, in RFC 3339 and UTC, so that text order is time order; empty where nobody says, as in a file."""
+    uid: str = ""
+
+    @property
+    def seniority(self) -> tuple[str, str]:
+        """What the claimants of one name are sorted by: the older object first, then by text."""
+        return self.created, str(self)
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.namespace}/{self.name}"

@@ -98,7 +98,7 @@ class _Name:
     def plan(self, name: str, candidates: Sequence[Endpoint], held: Sequence[Current]) -> None:
         ours = {r.type: r for r in held if r.owner_id == self._owner_id}
         foreign = [r for r in held if r.owner_id != self._owner_id]
-        chosen = self._choose(candidates, ours)
+        chosen = self._choose(candidates)
         changes: list[Change] = []
         for type_ in sorted(ours.keys() | chosen.keys()):
             change = Change(name, type_, ours.get(type_), chosen.get(type_))
@@ -106,24 +106,17 @@ class _Name:
                 changes.append(change)
         self.changes += self._without_illegal_cname(changes, ours)
 
-    def _choose(
-        self, candidates: Sequence[Endpoint], ours: Mapping[RecordType, Current]
-    ) -> dict[RecordType, Endpoint]:
-        by_type: dict[RecordType, list[Endpoint]] = defaultdict(list)
-        for endpoint in candidates:
-            by_type[endpoint.type].append(endpoint)
-        if len(by_type) > 1:
-            for endpoint in by_type.pop("CNAME", ()):
-                # RFC 1034 §3.6.2: no other data beside a CNAME.
-                self._reject(endpoint, "the name has other data too")
+    def _choose(self, candidates: Iterable[Endpoint]) -> dict[RecordType, Endpoint]:
+        """Return the endpoint of each type that the name gets: those of the oldest objects."""
         chosen: dict[RecordType, Endpoint] = {}
-        for type_, group in by_type.items():
-            sticky = ours[type_].resource if type_ in ours else ""
-            first, *others = sorted(group, key=lambda e: (str(e.resource) != sticky, *_size(e)))
-            chosen[type_] = first
-            for other in others:
-                if other.targets != first.targets or other.ttl != first.ttl:
-                    self._reject(other, f"the name is taken by {first.resource}")
+        for endpoint in sorted(candidates, key=_seniority):
+            rival = chosen.get(endpoint.type) or _cname_rival(endpoint, chosen)
+            if rival is None:
+                chosen[endpoint.type] = endpoint
+            elif rival.resource == endpoint.resource and rival.type != endpoint.type:
+                self._reject(endpoint, "the name has other data too")
+            elif (rival.type, rival.targets, rival.ttl) != (endpoint.type, endpoint.targets, endpoint.ttl):
+                self._reject(endpoint, f"the name is taken by {rival.resource}")
         return chosen
 
     def _is_needed(self, change: Change) -> bool:
@@ -193,9 +186,18 @@ def _matches(before: Current, after: Endpoint) -> bool:
     )
 
 
-def _size(endpoint: Endpoint) -> tuple[object, ...]:
+def _seniority(endpoint: Endpoint) -> tuple[object, ...]:
+    """Return what candidates are tried by: age, addresses before a name, and what tells the rest apart."""
+    created, resource = endpoint.resource.seniority
     targets = [target_order(text) for text in endpoint.targets]
-    return (len(targets), targets, endpoint.ttl, endpoint.resource)
+    return (created, endpoint.type == "CNAME", resource, len(targets), targets, endpoint.ttl)
+
+
+def _cname_rival(endpoint: Endpoint, chosen: Mapping[RecordType, Endpoint]) -> Endpoint | None:
+    """Return what keeps an endpoint from its name because one of the two is an alias (RFC 1034 §3.6.2)."""
+    if endpoint.type != "CNAME":
+        return chosen.get("CNAME")
+    return next(iter(chosen.values()), None)
 
 
 def diff(planned: Plan) -> list[str]:

@@ -79,13 +79,13 @@ def _endpoint(name: str, type_: RecordType, texts: set[str], wishes: Wishes, ref
 
 
 def merge(endpoints: Iterable[Endpoint], *, across_ttls: bool) -> tuple[Endpoint, ...]:
-    """Unite the addresses of endpoints with one name and type; the first resource gives all else.
+    """Unite the addresses of endpoints with one name and type; the oldest object gives all else.
 
     Endpoints with different TTLs stay apart unless `across_ttls`, and compete in the plan. Names as
     targets stay apart, because a CNAME has one.
     """
     groups: dict[tuple[str, str, object], list[Endpoint]] = defaultdict(list)
-    for endpoint in sorted(endpoints, key=lambda e: str(e.resource)):
+    for endpoint in sorted(endpoints, key=lambda e: e.resource.seniority):
         apart = endpoint.targets if endpoint.type == "CNAME" else None
         groups[endpoint.name, endpoint.type, (apart, 0 if across_ttls else endpoint.ttl)].append(endpoint)
     return tuple(

@@ -13,6 +13,11 @@ from syncer.endpoint import ObjectRef, Rejection
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 """RFC 1123 subdomain. It also keeps commas and quotes out of ownership texts, which carry the name."""
 
+_TIMESTAMP: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+
+_MAX_UID: Final = 64
+"""Characters; a UUID has 36."""
+
 _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 
 _EXPECTED: Final[Mapping[type, str]] = {dict: "an object", str: "a string", list: "a list"}
@@ -52,7 +57,14 @@ class Reader:
                 return Rejection(
                     kind, "shape", f"an object named {str(text)[:80]!r}, which is no object name"
                 )
-        return ObjectRef(kind, namespace, str(name))
+        created, uid = self.metadata.get("creationTimestamp"), self.metadata.get("uid")
+        return ObjectRef(
+            kind,
+            namespace,
+            str(name),
+            created if isinstance(created, str) and _TIMESTAMP.fullmatch(created) else "",
+            uid if isinstance(uid, str) and len(uid) <= _MAX_UID else "",
+        )
 
     def common(self, names: Names | None = None, title: str = "") -> dict[str, Any]:
         """Return the fields of `Object`; to be called last, when all faults are known."""

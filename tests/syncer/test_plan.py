@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -135,20 +136,40 @@ def test_keys_that_are_not_intact_are_written_again():
     assert plan([endpoint()], [old], "me").changes == (Change("a.test", "A", old, endpoint()),)
 
 
-def test_the_object_that_holds_a_name_keeps_it():
-    small, big = endpoint(targets=[A1], resource=REF), endpoint(targets=[A1, A2], resource=OTHER)
-    current = held(targets=[A1, A2], resource=str(OTHER))
-    planned = plan([small, big], [current], "me")
-    assert planned.changes == ()
-    assert [r.reason for r in planned.rejections] == ["conflict"]
-    assert plan([small, big], [], "me").changes[0].after == small
+OLD, YOUNG = REF._replace(created="2024-01-01T00:00:00Z"), OTHER._replace(created="2025-01-01T00:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("older", "younger"),
+    [
+        (endpoint(targets=[A1, A2], resource=OLD), endpoint(resource=YOUNG)),
+        (
+            endpoint(targets=[A1, A2], resource=OLD),
+            endpoint(type_="CNAME", targets=["x.test"], resource=YOUNG),
+        ),
+        (endpoint(type_="CNAME", targets=["x.test"], resource=OLD), endpoint(resource=YOUNG)),
+        (endpoint(targets=[A2], resource=REF), endpoint(targets=[A1], resource=OTHER)),
+    ],
+)
+def test_a_name_goes_to_the_older_object_whoever_holds_it_now(older, younger):
+    holder = held(type_=younger.type, targets=younger.targets, resource=str(younger.resource))
+    for current in ([], [holder]):
+        planned = plan([younger, older], current, "me")
+        assert [change.after for change in planned.changes if change.after] == [older]
+        [rejection] = planned.rejections
+        assert (rejection.resource, rejection.reason) == (str(younger.resource), "conflict")
+
+
+def test_objects_that_ask_for_the_same_have_no_conflict():
+    planned = plan([endpoint(), endpoint(resource=OTHER)], [], "me")
+    assert (len(planned.changes), planned.rejections) == (1, ())
 
 
 def test_addresses_win_over_a_cname():
-    planned = plan([endpoint(), endpoint(type_="CNAME", targets=["x.test"], resource=OTHER)], [], "me")
+    planned = plan([endpoint(), endpoint(type_="CNAME", targets=["x.test"])], [], "me")
     assert [change.type for change in planned.changes] == ["A"]
     assert str(planned.rejections[0]) == (
-        "service/default/nginx: a.test CNAME x.test is not written: the name has other data too"
+        "ingress/default/cheese: a.test CNAME x.test is not written: the name has other data too"
     )
 
 
