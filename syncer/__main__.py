@@ -16,13 +16,14 @@ from dnsserver.ops.metrics import Metrics
 from dnsserver.skydns.connection import Compacted, StoreUnavailable
 from dnsserver.skydns.store import Conflict, Fenced, Store
 from syncer.config import Config, load
-from syncer.controller import Controller, Settings
+from syncer.controller import Controller
 from syncer.flags import ConfigError
 from syncer.health import Health
 from syncer.kube.client import ClientError, connect
 from syncer.leader import CALL_TIMEOUT, Election, leader_key
 from syncer.metrics import collect, collect_leadership
-from syncer.observation import Observation, observe, unseen
+from syncer.observation import Observer
+from syncer.reconciler import Settings
 from syncer.registry.registry import Registry
 from syncer.worlds import Worlds
 
@@ -77,7 +78,13 @@ class _Program:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._store = Store(config.etcd)
-        registry = Registry(self._store, config.prefix, config.owner_id, config.convention)
+        self._registry = Registry(
+            self._store,
+            config.prefix,
+            config.owner_id,
+            config.convention,
+            changed=self._notify_from_thread,
+        )
         settings = Settings(
             policy=config.policy,
             domain_filter=config.domain_filter,
@@ -88,26 +95,21 @@ class _Program:
             max_delete_share=config.max_delete_share,
         )
         self._election = self._new_election() if config.leader_elect else None
+        self._worlds = Worlds(config, lambda: self._controller.notify())
+        self._observer = Observer(config.options, config.shape, config.tenants)
         self._controller = Controller(
-            self._observe,
-            registry,
+            self._observer,
+            self._registry,
             settings,
-            clock=lambda: self._worlds.seen_time(),
+            clock=self._worlds.seen_time,
             leadership=self._election,
         )
-        self._worlds = Worlds(config, self._controller.notify)
-        self._health = Health(self._controller, config.interval, self._election, self._unseen)
-
-    def _observe(self) -> Observation:
-        return observe(self._worlds.all, self._config.options, self._config.shape)
+        self._health = Health(self._controller, config.interval, self._election, self._observer.unseen)
 
     def _has_seen_all(self) -> bool:
         # Looking at the objects says which others they depend on.
-        self._observe()
-        return not self._unseen()
-
-    def _unseen(self) -> list[str]:
-        return unseen(self._worlds.all)
+        self._controller.look()
+        return not self._observer.unseen()
 
     async def run(self) -> int:
         """Run until done or cancelled; return the exit status.
@@ -122,6 +124,8 @@ class _Program:
                 await self._worlds.open_manifests(self._config.manifests)
             if self._config.sources != {"manifests"}:
                 await self._open_api(stack)
+            for world in self._worlds.all:
+                self._observer.add(world)
             if not self._config.once:
                 await self._listen(stack)
             async with asyncio.TaskGroup() as tasks:
@@ -152,6 +156,7 @@ class _Program:
         self._loop.call_soon_threadsafe(self._controller.notify)
 
     def _close(self) -> None:
+        self._registry.forget()
         self._store.close()
         if self._election is not None:
             self._election.close()
@@ -210,7 +215,7 @@ class _Program:
         except (Conflict, StoreUnavailable, Compacted) as error:
             log.error("not everything was written: %s", error)
             return 1
-        if missing := self._unseen():
+        if missing := self._observer.unseen():
             log.error("not every %s was seen; nothing was deleted for want of it", " and ".join(missing))
         return 1 if missing else 0
 

@@ -19,6 +19,7 @@ from syncer.registry.ownership import Convention, Naming, is_affix, is_owner_id
 from syncer.source.filters import NameFilter, Options
 from syncer.source.shaping import Shape
 from syncer.source.template import NameTemplate
+from syncer.source.tenants import Tenants
 from syncer.source_flags import (
     SOURCES,
     crd_of,
@@ -27,6 +28,7 @@ from syncer.source_flags import (
     options_of,
     shape_of,
     template_of,
+    tenants_of,
 )
 
 
@@ -40,6 +42,7 @@ class Config:
     names: NameTemplate | None
     """--fqdn-template."""
     shape: Shape
+    tenants: Tenants
     domain_filter: NameFilter
     crd: tuple[str, str, str]
     """Group, version and kind of DNSEndpoints."""
@@ -171,6 +174,7 @@ def _config(
         options=options_of(arguments),
         names=template_of(arguments),
         shape=shape_of(arguments),
+        tenants=tenants_of(arguments),
         domain_filter=name_filter_of(arguments),
         crd=crd_of(arguments),
         kubeconfig=arguments.kubeconfig,

@@ -1,28 +1,26 @@
-"""The loop: whenever something changed, and at every interval, make etcd hold what the sources ask for.
+"""The loop: make etcd hold what the sources ask for, whenever something changed, and check all now and then.
 
-Level-triggered: a reconcile reads everything it needs and ignores what the event said.
+Level-triggered: a reconcile looks at what is there now for the names that something has happened to.
 """
 
 import asyncio
 import logging
 import random
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final, Protocol
 
 from dnsserver.skydns.connection import Compacted, StoreUnavailable
 from dnsserver.skydns.store import Conflict, Fence, Fenced
-from syncer.endpoint import Endpoint, Rejection
+from syncer.ledger import Ledger
 from syncer.metrics import Statistics
 from syncer.notes import Notes
 from syncer.observation import Observation
-from syncer.plan import Change, Plan, Policy, diff, plan
+from syncer.plan import Change, Plan, diff
+from syncer.reconciler import Outcome, Reconciler, Settings
 from syncer.registry.registry import Registry
-from syncer.safety import Claim, Grace, Limited, limit_deletions, names_kept
-from syncer.source.filters import DomainFilter, NameFilter
-from syncer.source.shaping import MANAGED
 
 QUIET: Final = 0.02
 """Seconds without an event after which a reconcile starts."""
@@ -34,25 +32,13 @@ FIRST_RETRY: Final = 0.5
 LAST_RETRY: Final = 15.0
 """Seconds; the wait doubles from one to the other while etcd is away."""
 
+RESYNC_STEP: Final = 200
+"""Objects, or names, that a full resync looks at before a change may be written: some milliseconds."""
+
 _FIRST_CONFLICT_RETRY: Final = 0.02
 _SHOWN_CHANGES: Final = 50
 
 log = logging.getLogger("syncer")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    policy: Policy = "sync"
-    domain_filter: NameFilter = field(default_factory=DomainFilter)
-    managed_types: frozenset[str] = MANAGED
-    """Types of our records that are changed at all."""
-    interval: float = 60.0
-    """Seconds between two reconciles that no event asked for."""
-    dry_run: bool = False
-    deletion_grace: float = 300.0
-    """Seconds for which records stay whose object still asks for them and has no targets."""
-    max_delete_share: float = 0.3
-    """Of our names; more do not vanish in one run."""
 
 
 class Leadership(Protocol):
@@ -64,22 +50,24 @@ class Leadership(Protocol):
         ...
 
 
-class Outcome(NamedTuple):
-    plan: Plan
-    held: set[tuple[str, str]]
-    """Names and types in etcd now, ours alone."""
-    unreadable: list[Rejection]
-    kept: frozenset[str]
-    """Names that stay for want of targets."""
-    limited: Limited
+class Observer(Protocol):
+    """Says what is asked for."""
+
+    def look(self) -> Observation:
+        """Return what has come to be asked for."""
+        ...
+
+    def differences(self, step: int) -> Iterator[int]:
+        """Work everything out again, `step` objects at a time; yield how many were not as they are known."""
+        ...
 
 
 class Controller:
-    """Reconciles one registry with what `observe` sees."""
+    """Reconciles one registry with what an observer sees."""
 
     def __init__(
         self,
-        observe: Callable[[], Observation],
+        observer: Observer,
         registry: Registry,
         settings: Settings,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -96,12 +84,15 @@ class Controller:
         """When the loop last showed that it runs."""
         self._noticed: float | None = None
         """When the oldest change that is not written yet was noticed."""
-        self._observe, self._registry, self._settings, self._sleep = observe, registry, settings, sleep
-        self._clock, self._grace = clock, Grace(settings.deletion_grace)
+        self._observer, self._registry, self._settings, self._sleep = observer, registry, settings, sleep
+        self._reconciler = Reconciler(registry, settings)
+        self._clock = clock
         self._notes = Notes(settings.deletion_grace, settings.max_delete_share)
+        self._ledger = Ledger()
         self._changed = asyncio.Event()
         self._shown: list[str] = []
-        self._logged: set[Rejection] = set()
+        self._resync_at = time.monotonic() + settings.interval
+        self._resync_found = 0
         self.statistics = Statistics()
 
     def notify(self) -> None:
@@ -119,18 +110,19 @@ class Controller:
         """Reconcile until cancelled."""
         while True:
             await self._settle_down()
-            await self._reconcile_until_done()
+            await self._reconcile_until_done(self.reconcile)
+            if time.monotonic() >= self._resync_at:
+                await self._reconcile_until_done(self.resync)
+                self._resync_at = time.monotonic() + self._settings.interval
             # Not wait_for: before Python 3.12 it loses a cancellation that comes with the event.
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(self._until_next()):
                     await self._changed.wait()
-            except TimeoutError:
-                self._registry.forget()
 
     def _until_next(self) -> float:
-        interval = self._settings.interval
-        remaining = self._grace.remaining(self._clock())
-        return interval if remaining is None else max(PATIENCE, min(interval, remaining))
+        resync = max(0.0, self._resync_at - time.monotonic())
+        remaining = self._reconciler.grace.remaining(self._clock())
+        return resync if remaining is None else min(resync, max(PATIENCE, remaining))
 
     async def _settle_down(self) -> None:
         loop = asyncio.get_running_loop()
@@ -143,13 +135,13 @@ class Controller:
             except TimeoutError:
                 return
 
-    async def _reconcile_until_done(self) -> None:
+    async def _reconcile_until_done(self, once: Callable[[], Awaitable[None]]) -> None:
         unavailable, conflict = FIRST_RETRY, _FIRST_CONFLICT_RETRY
         while True:
             self.turned = time.monotonic()
             try:
                 self._changed.clear()
-                await self.reconcile()
+                await once()
                 return
             except Fenced as error:
                 # Becoming leader asks for the next reconcile.
@@ -164,7 +156,7 @@ class Controller:
                 unavailable = min(unavailable * 2, LAST_RETRY)
 
     async def reconcile(self) -> None:
-        """Read everything, plan, and carry it out, once.
+        """Plan what has changed, and carry it out, once.
 
         Raises:
             Conflict, StoreUnavailable, Compacted: to be tried again.
@@ -178,18 +170,57 @@ class Controller:
             raise
         if noticed is not None and outcome.plan.changes:
             self.statistics.count_lag(time.monotonic() - noticed)
-        await asyncio.to_thread(self._registry.refresh)
+
+    async def resync(self) -> None:
+        """Look at everything again, in small steps between which changes are written. It is to find nothing.
+
+        Raises:
+            As `reconcile`; it is to be begun anew then.
+        """
+        observation, self._resync_found = self.look(), 0
+        self._fence()
+        for found in self._observer.differences(RESYNC_STEP):
+            self._resync_found += found
+            await self._let_changes_through()
+        try:
+            self._resync_found += await asyncio.to_thread(self._registry.differences)
+            names = sorted({*observation.names(), *await asyncio.to_thread(self._reconciler.names)})
+        except (StoreUnavailable, Compacted) as error:
+            self._note_store(False, str(error))
+            raise
+        for start in range(0, len(names), RESYNC_STEP):
+            part, observation = names[start : start + RESYNC_STEP], self.look()
+            drifted = await asyncio.to_thread(self._reconciler.drifted, observation, part)
+            self._reconciler.question(drifted)
+            self._resync_found += len(drifted)
+            await self._let_changes_through()
+        if self._resync_found:
+            self.statistics.resync_differences += self._resync_found
+            log.warning("a full resync found %d things that no event had told of", self._resync_found)
+        await self.reconcile()
+
+    async def _let_changes_through(self) -> None:
+        self.turned = time.monotonic()
+        await asyncio.sleep(0)
+        if self._changed.is_set():
+            self._changed.clear()
+            await self.reconcile()
+
+    def look(self) -> Observation:
+        """Take what has come to be asked for."""
+        observation = self._observer.look()
+        self._reconciler.question(observation.touched)
+        for where, rejections in observation.rejections.items():
+            self._ledger.put(where, rejections)
+        self.statistics.synced = {kind: kind not in observation.unsettled for kind in observation.kinds}
+        return observation
 
     async def _attempt(self) -> Outcome:
         statistics, fence = self.statistics, self._fence()
         statistics.last_reconcile = time.time()
-        observation = self._observe()
-        desired = [e for e in observation.endpoints if self._settings.domain_filter.holds(e.name)]
-        statistics.synced = {kind: kind not in observation.unsettled for kind in observation.kinds}
-        claims = [Claim(*claim) for claim in observation.waiting]
-        in_grace = self._grace.step(self._clock(), claims, {endpoint.name for endpoint in desired})
+        observation = self.look()
         try:
-            outcome = await asyncio.to_thread(self._apply, desired, observation, in_grace, fence)
+            outcome = await asyncio.to_thread(self._reconciler.run, observation, self._clock(), fence)
         except Conflict:
             statistics.conflicts += 1
             statistics.consecutive_errors += 1
@@ -200,53 +231,30 @@ class Controller:
             raise
         except (StoreUnavailable, Compacted) as error:
             self._note_store(False, str(error))
-            self._note_rejections([*observation.rejections])
+            self._note_rejections()
             raise
         self._note_store(True, "")
         self._note_changes(outcome.plan)
         self._notes.grace(outcome.kept, statistics)
         self._notes.refusal(outcome.limited, statistics)
-        self._note_rejections([*observation.rejections, *outcome.plan.rejections, *outcome.unreadable])
-        statistics.count_records(desired, outcome.held)
+        for name, rejections in outcome.rejected.items():
+            self._ledger.put(name, rejections)
+        for key, fault in outcome.faults.items():
+            self._ledger.put(key, () if fault is None else (fault,))
+        self._note_rejections()
+        census = self._reconciler.census
+        statistics.source_records, statistics.registry_records = census.wanted, census.held
+        statistics.verified_records = census.verified
         statistics.last_sync = time.time()
         statistics.consecutive_errors = 0
         return outcome
-
-    def _apply(
-        self,
-        desired: list[Endpoint],
-        observation: Observation,
-        in_grace: frozenset[Claim],
-        fence: Fence | None,
-    ) -> Outcome:
-        inventory, me = self._registry.read(), self._registry.owner_id
-        managed, holds = self._settings.managed_types, self._settings.domain_filter.holds
-        current = [r for r in inventory.current if holds(r.name) and (r.type in managed or r.owner_id != me)]
-        kept = names_kept(in_grace, current, me)
-        asked = plan(
-            desired,
-            current,
-            me,
-            self._settings.policy,
-            settled=observation.settled,
-            pending=observation.pending | kept,
-        )
-        limited = limit_deletions(asked, current, me, self._settings.max_delete_share)
-        planned = limited.plan
-        held = {(r.name, str(r.type)) for r in current if r.owner_id == me}
-        if planned.changes and not self._settings.dry_run:
-            self._registry.commit(planned, inventory, fence)
-            held |= {(change.name, change.type) for change in planned.changes}
-            held -= {(change.name, change.type) for change in planned.changes if change.after is None}
-        return Outcome(planned, held, inventory.rejections, kept, limited)
 
     def _fence(self) -> Fence | None:
         if self._leadership is None:
             return None
         fence = self._leadership.fence
         if fence is None:
-            # What others write meanwhile is theirs to read.
-            self._registry.forget()
+            self._reconciler.forget()
             raise Fenced("another one leads")
         return fence
 
@@ -262,8 +270,8 @@ class Controller:
         statistics.is_store_up = is_up
 
     def _note_changes(self, planned: Plan) -> None:
-        lines = diff(planned)
         if self._settings.dry_run:
+            lines = diff(planned)
             if lines != self._shown:
                 print("\n".join(lines) or "no changes", flush=True)
             self._shown = lines
@@ -272,17 +280,15 @@ class Controller:
             self.statistics.no_op_runs += 1
             return
         self.statistics.changes.update(_operation(change) for change in planned.changes)
-        for line in lines[:_SHOWN_CHANGES]:
+        for line in diff(replace(planned, changes=planned.changes[:_SHOWN_CHANGES])):
             log.info("%s", line)
-        if len(lines) > _SHOWN_CHANGES:
-            log.info("… and %d more", len(lines) - _SHOWN_CHANGES)
+        if len(planned.changes) > _SHOWN_CHANGES:
+            log.info("… and %d more", len(planned.changes) - _SHOWN_CHANGES)
 
-    def _note_rejections(self, rejections: list[Rejection]) -> None:
-        now = set(rejections)
-        for rejection in sorted(now - self._logged):
+    def _note_rejections(self) -> None:
+        for rejection in self._ledger.take_news():
             log.warning("%s", rejection)
-        self._logged = now
-        self.statistics.rejected = Counter(rejection.reason for rejection in now)
+        self.statistics.rejected = self._ledger.reasons
 
 
 def _operation(change: Change) -> str:

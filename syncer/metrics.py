@@ -2,13 +2,15 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from syncer.endpoint import Endpoint
+_Types = tuple[frozenset[str], frozenset[str]]
+
+_NO_TYPES: Final[_Types] = (frozenset(), frozenset())
 
 LAGS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, math.inf)
 """Seconds."""
@@ -42,6 +44,8 @@ class Statistics:
     """Changes from noticed to written, by the least of LAGS that they did not exceed."""
     rejected: Mapping[str, int] = field(default_factory=dict)
     """By reason: what is not published now."""
+    resync_differences: int = 0
+    """What a full resync found although no event had told of it."""
     names_in_grace: int = 0
     grace_entered: int = 0
     names_refused: int = 0
@@ -54,12 +58,38 @@ class Statistics:
         self.lag_sum += seconds
         self.lags[next(bound for bound in LAGS if seconds <= bound)] += 1
 
-    def count_records(self, desired: Iterable[Endpoint], held: Iterable[tuple[str, str]]) -> None:
-        """Take the numbers of a reconcile; `held` are the names and types in etcd after it, ours alone."""
-        wanted, ours = {(endpoint.name, endpoint.type) for endpoint in desired}, set(held)
-        self.source_records = Counter(type_ for _, type_ in wanted)
-        self.registry_records = Counter(type_ for _, type_ in ours)
-        self.verified_records = Counter(type_ for _, type_ in wanted & ours)
+
+class Census:
+    """How many records of each type are asked for, held, and both; kept up to date name by name."""
+
+    def __init__(self) -> None:
+        self._types: dict[str, _Types] = {}
+        self._pairs: dict[_Types, _Types] = {}
+        self.wanted: Counter[str] = Counter()
+        self.held: Counter[str] = Counter()
+        self.verified: Counter[str] = Counter()
+        self.names_held = 0
+        """Names that anything of ours is held for."""
+
+    def put(self, name: str, wanted: frozenset[str], held: frozenset[str]) -> None:
+        """Take the types that are asked for and held for a name."""
+        self._count(name, -1)
+        # There are thousands of names and a few such pairs.
+        self._types[name] = self._pairs.setdefault((wanted, held), (wanted, held))
+        self._count(name, 1)
+        if not wanted and not held:
+            del self._types[name]
+
+    def holds(self, name: str) -> bool:
+        """Say whether anything of ours was held for a name when it was put."""
+        return bool(self._types.get(name, _NO_TYPES)[1])
+
+    def _count(self, name: str, number: int) -> None:
+        wanted, held = self._types.get(name, _NO_TYPES)
+        for counter, types in ((self.wanted, wanted), (self.held, held), (self.verified, wanted & held)):
+            for type_ in types:
+                counter[type_] += number
+        self.names_held += number * bool(held)
 
 
 def collect(statistics: Statistics, is_store_up: bool, election_errors: int = 0) -> Iterator[Metric]:
@@ -80,6 +110,7 @@ def collect(statistics: Statistics, is_store_up: bool, election_errors: int = 0)
     yield _lag(s)
     yield _gauge("syncer_etcd_up", "Whether the last call of etcd succeeded.", is_store_up)
     yield _counter("syncer_conflicts", "Transactions refused because another writer was first.", s.conflicts)
+    yield _counter("syncer_resync_differences", "Found by a full resync alone.", s.resync_differences)
     yield _gauge("syncer_grace_names", "Names that stay although they lost all targets.", s.names_in_grace)
     yield _counter("syncer_grace_entered", "Names that lost all targets and stayed.", s.grace_entered)
     yield _gauge("syncer_refused_deletions", "Names that a mass deletion would remove.", s.names_refused)

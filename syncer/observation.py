@@ -1,11 +1,17 @@
-"""Everything that the sources know at one moment → what is desired. Pure."""
+"""Everything that the sources know at one moment → what is desired. Pure.
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+What a look costs depends on what has changed since the last one: an object is derived again when it
+changes, or when something does that it looked up.
+"""
+
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
-from syncer.endpoint import Endpoint, Rejection
-from syncer.source.around import Around
+from syncer.desired import Asked, Desired, ObjectKey
+from syncer.endpoint import Rejection
+from syncer.source.around import UNKNOWN, Around, Dependency, Key, Kind
 from syncer.source.crd import DnsEndpoint, endpoints_of_dns_endpoints
 from syncer.source.derived import Derived
 from syncer.source.filters import Options
@@ -16,7 +22,8 @@ from syncer.source.objects import Ingress, Node, Pod, Service, Slice
 from syncer.source.reader import Object
 from syncer.source.routes import endpoints_of_routes
 from syncer.source.service import endpoints_of_services
-from syncer.source.shaping import Shape, shaped
+from syncer.source.shaping import Shape
+from syncer.source.tenants import Tenants
 
 ROUTES: Final[Mapping[str, str]] = {
     "httproute": "HTTPRoute",
@@ -25,7 +32,6 @@ ROUTES: Final[Mapping[str, str]] = {
 }
 """Kinds of routes, as resources and as Kubernetes calls them."""
 
-T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -34,7 +40,7 @@ class Cache(Protocol[T_co]):
 
     @property
     def has_synced(self) -> bool:
-        """Whether all objects were seen once; it stays true."""
+        """Whether all objects were seen once; it stays true. Asking makes the objects wanted."""
         ...
 
     @property
@@ -42,7 +48,11 @@ class Cache(Protocol[T_co]):
         """Whether somebody needs the objects and they are still to come."""
         ...
 
-    def objects(self) -> Sequence[T_co]: ...
+    def drain(self) -> Sequence[tuple[Key, T_co | None]]:
+        """Return the objects that have changed since the last call, None for those that are gone."""
+        ...
+
+    def items(self) -> Iterable[tuple[Key, T_co]]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,19 +73,46 @@ class World:
     faults: Callable[[], Sequence[Rejection]] = tuple
     """What is wrong with the place itself, as a file that cannot be read."""
 
+    def published(self) -> Iterator[tuple[str, Cache[Any]]]:
+        """Yield the kinds of resource that are published, and their objects."""
+        if self.ingresses is not None:
+            yield "ingress", self.ingresses
+        if self.services is not None:
+            yield "service", self.services
+        if self.nodes is not None and self.publishes_nodes:
+            yield "node", self.nodes
+        if self.dns_endpoints is not None:
+            yield "crd", self.dns_endpoints
+        yield from self.routes.items()
 
-@dataclass(frozen=True, slots=True)
+    def looked_up(self) -> Iterator[tuple[Kind, Cache[Any]]]:
+        """Yield the kinds of object that others depend on."""
+        kinds: tuple[tuple[Kind, Cache[Any] | None], ...] = (
+            ("node", self.nodes),
+            ("endpointslice", self.slices),
+            ("pod", self.pods),
+            ("gateway", self.gateways),
+            ("namespace", self.namespaces),
+        )
+        yield from ((kind, cache) for kind, cache in kinds if cache is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    endpoints: tuple[Endpoint, ...] = ()
-    rejections: tuple[Rejection, ...] = ()
-    pending: frozenset[str] = frozenset()
-    """Names whose targets are not known yet."""
+    """What a look has found."""
+
+    touched: frozenset[str] = frozenset()
+    """The names for which something may have changed since the last look."""
+    at: Callable[[str], Asked]
+    """What is asked for under a name; until the next look."""
+    names: Callable[[], Collection[str]] = tuple
+    """Every name that is asked for."""
+    rejections: Mapping[Hashable, Sequence[Rejection]] = field(default_factory=dict)
+    """Of each object, or place, for which they may have changed since the last look."""
     unsettled: frozenset[str] = frozenset()
     """Kinds of resource whose objects are not all known yet."""
     kinds: frozenset[str] = frozenset()
     """Kinds of resource that are asked for."""
-    waiting: frozenset[tuple[str, str]] = frozenset()
-    """Names without a target, each with the object that asks for it."""
     unsettled_resources: frozenset[str] = frozenset()
     """Objects whose names cannot all be told yet."""
 
@@ -90,74 +127,148 @@ class Observation:
         return kind not in self.unsettled if kind in self.kinds else not self.unsettled
 
 
-def observe(worlds: Sequence[World], options: Options, shape: Shape | None = None) -> Observation:
-    """Return what all objects that are known now ask for."""
-    found: list[Derived] = [Derived(rejections=tuple(world.faults())) for world in worlds]
-    unsettled: set[str] = set()
-    kinds: set[str] = set()
-    for world in worlds:
-        for kind, cache, derive in _sources(world, options):
-            kinds.add(kind)
-            # Readiness before the objects: what becomes ready between the two must not look like a deletion.
-            if not cache.has_synced:
-                unsettled.add(kind)
-            found.append(derive(cache.objects()))
-    return Observation(
-        shaped((endpoint for part in found for endpoint in part.endpoints), shape or Shape()),
-        tuple(rejection for part in found for rejection in part.rejections),
-        frozenset(name for part in found for name in part.pending),
-        frozenset(unsettled),
-        frozenset(kinds),
-        frozenset(claim for part in found for claim in part.waiting),
-        frozenset(resource for part in found for resource in part.unsettled),
-    )
+_DERIVE: Final[Mapping[str, Callable[[Any, Around, Options], Derived]]] = {
+    "ingress": lambda obj, _, options: endpoints_of_ingresses([obj], options),
+    "service": lambda obj, around, options: endpoints_of_services([obj], around, options),
+    "node": lambda obj, _, options: endpoints_of_nodes([obj], options),
+    "crd": lambda obj, _, options: endpoints_of_dns_endpoints([obj], options),
+    **dict.fromkeys(ROUTES, lambda obj, around, options: endpoints_of_routes([obj], around, options)),
+}
+"""By kind of resource: what one object asks for."""
 
 
-Derive = Callable[[Sequence[Any]], Derived]
+@dataclass(slots=True)
+class _Source:
+    """The objects of one kind in one world."""
+
+    world: int
+    kind: str
+    cache: Cache[Any]
+    objects: dict[Key, Any] = field(default_factory=dict)
 
 
-def _sources(world: World, options: Options) -> Iterator[tuple[str, Cache[Any], Derive]]:
-    """Yield what a world publishes: the kind of resource, its objects, and what becomes of them."""
-    around = Around(
-        read_nodes=lambda: _known(world.nodes),
-        read_slices=lambda: _known(world.slices),
-        read_pods=lambda: _known(world.pods),
-    )
-    if world.ingresses is not None:
-        yield "ingress", world.ingresses, lambda objects: endpoints_of_ingresses(objects, options)
-    if world.services is not None:
-        yield "service", world.services, lambda objects: endpoints_of_services(objects, around, options)
-    if world.nodes is not None and world.publishes_nodes:
-        yield "node", world.nodes, lambda objects: endpoints_of_nodes(objects, options)
-    if world.dns_endpoints is not None:
-        yield "crd", world.dns_endpoints, lambda objects: endpoints_of_dns_endpoints(objects, options)
-    for kind, cache in world.routes.items():
-        yield (
-            kind,
-            cache,
-            lambda objects: endpoints_of_routes(
-                objects, _known(world.gateways), lambda: _known(world.namespaces), options
-            ),
+class Observer:
+    """Looks at worlds again and again."""
+
+    def __init__(self, options: Options, shape: Shape | None = None, tenants: Tenants | None = None) -> None:
+        self._options, self._tenants = options, tenants or Tenants()
+        self._worlds: list[World] = []
+        self._arounds: list[Around] = []
+        self._sources: list[_Source] = []
+        self._dependents: dict[tuple[int, Dependency], set[ObjectKey]] = {}
+        self._dependencies: dict[ObjectKey, frozenset[Dependency]] = {}
+        self._desired = Desired(
+            lambda source: self._sources[source].kind != "ingress", shape or Shape(), self._tenants
+        )
+        self._rejections: dict[Hashable, Sequence[Rejection]] = {}
+
+    def add(self, world: World) -> None:
+        """Look at a world too from now on."""
+        self._sources += [_Source(len(self._worlds), kind, cache) for kind, cache in world.published()]
+        self._arounds.append(Around(partial(_is_known, dict(world.looked_up()))))
+        self._worlds.append(world)
+
+    def look(self) -> Observation:
+        """Return what all objects that are known now ask for."""
+        # Readiness before the objects: what becomes ready between the two must not look like a deletion.
+        unsettled = frozenset(source.kind for source in self._sources if not source.cache.has_synced)
+        stale = self._take_changes()
+        for key in stale:
+            self._derive(key)
+        for number, world in enumerate(self._worlds):
+            self._rejections[number] = world.faults()
+        rejections, self._rejections = self._rejections, {}
+        return Observation(
+            touched=self._desired.take_touched(),
+            at=self._desired.at,
+            names=lambda: self._desired.names,
+            rejections=rejections,
+            unsettled=unsettled,
+            kinds=frozenset(source.kind for source in self._sources),
+            unsettled_resources=self._desired.unsettled,
         )
 
+    def unseen(self) -> list[str]:
+        """Return the kinds of object that are needed and not all known yet, sorted."""
+        caches = [item for world in self._worlds for item in (*world.published(), *world.looked_up())]
+        return sorted({kind for kind, cache in caches if cache.is_awaited})
 
-def _known(cache: Cache[T] | None) -> Sequence[T] | None:
-    return cache.objects() if cache is not None and cache.has_synced else None
+    def differences(self, step: int) -> Iterator[int]:
+        """Derive everything again; yield after every `step` objects how many were not as they are known.
 
-
-def unseen(worlds: Iterable[World]) -> list[str]:
-    """Return the kinds of objects that are not all known yet and that something waits for."""
-    caches: list[tuple[str, Cache[object] | None]] = []
-    for world in worlds:
-        caches += [
-            ("ingress", world.ingresses),
-            ("service", world.services),
-            ("node", world.nodes),
-            ("endpointslice", world.slices),
-            ("pod", world.pods),
-            ("crd", world.dns_endpoints),
-            ("gateway", world.gateways),
-            ("namespace", world.namespaces),
-            *world.routes.items(),
+        To be begun right after a look, with no look before the end. The next look has what was found.
+        """
+        yield sum(self._overlooked(number) for number in range(len(self._sources)))
+        keys = [
+            ObjectKey(number, *key) for number, source in enumerate(self._sources) for key in source.objects
         ]
-    return sorted({kind for kind, cache in caches if cache is not None and cache.is_awaited})
+        for start in range(0, len(keys), step):
+            # What could not be derived for want of others may have come to be known meanwhile.
+            certain = (key for key in keys[start : start + step] if not self._lacks_others(key))
+            yield sum(self._derive(key) for key in certain)
+
+    def _overlooked(self, number: int) -> int:
+        source = self._sources[number]
+        there, known = dict(source.cache.items()), source.objects
+        missed = [key for key in there.keys() | known.keys() if there.get(key) != known.get(key)]
+        source.objects = there
+        for key in missed:
+            self._derive(ObjectKey(number, *key))
+        return len(missed)
+
+    def _lacks_others(self, key: ObjectKey) -> bool:
+        return any(dependency.group is UNKNOWN for dependency in self._dependencies.get(key, ()))
+
+    def _take_changes(self) -> set[ObjectKey]:
+        """Take what has changed since the last time; return the objects that are to be derived again."""
+        changes: dict[int, Sequence[tuple[Key, Any]]] = {}
+        stale: set[ObjectKey] = set()
+        for number, (world, around) in enumerate(zip(self._worlds, self._arounds, strict=True)):
+            for kind, cache in world.looked_up():
+                changes[id(cache)] = cache.drain()
+                for key, obj in changes[id(cache)]:
+                    for dependency in around.lookups()[kind].take(key, obj):
+                        stale |= self._dependents.get((number, dependency), set())
+                unknown = self._dependents.get((number, Dependency(kind, UNKNOWN)))
+                if unknown and cache.has_synced:
+                    stale |= unknown
+        for number, source in enumerate(self._sources):
+            # Nodes are looked up and published.
+            drained = changes[id(source.cache)] if id(source.cache) in changes else source.cache.drain()
+            for key, obj in drained:
+                source.objects.pop(key, None)
+                if obj is not None:
+                    source.objects[key] = obj
+                stale.add(ObjectKey(number, *key))
+        return stale
+
+    def _derive(self, key: ObjectKey) -> bool:
+        source = self._sources[key.source]
+        around, obj = self._arounds[source.world], source.objects.get((key.namespace, key.name))
+        around.asked.clear()
+        part = Derived()
+        if obj is not None:
+            part = _DERIVE[source.kind](obj, around, self._options)
+            if not isinstance(obj, Rejection):
+                part = self._tenants.allowed(obj.ref, part)
+        self._depend(source.world, key, frozenset(around.asked))
+        if not self._desired.take(key, part):
+            return False
+        self._rejections[key] = part.rejections
+        return True
+
+    def _depend(self, world: int, key: ObjectKey, now: frozenset[Dependency]) -> None:
+        before = self._dependencies.pop(key, frozenset())
+        for dependency in before - now:
+            self._dependents[world, dependency].discard(key)
+            if not self._dependents[world, dependency]:
+                del self._dependents[world, dependency]
+        for dependency in now - before:
+            self._dependents.setdefault((world, dependency), set()).add(key)
+        if now:
+            self._dependencies[key] = now
+
+
+def _is_known(caches: Mapping[Kind, Cache[Any]], kind: Kind) -> bool:
+    cache = caches.get(kind)
+    return cache is not None and cache.has_synced

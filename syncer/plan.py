@@ -6,7 +6,7 @@ record of another owner, nor one that has none.
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from syncer.endpoint import Endpoint, RecordType, Rejection, target_order
@@ -47,8 +47,14 @@ class Change:
 class Plan:
     changes: tuple[Change, ...] = ()
     """Sorted by name and type."""
-    rejections: tuple[Rejection, ...] = ()
-    """What is desired and not planned because something else stands in its way."""
+    rejected: Mapping[str, Sequence[Rejection]] = field(default_factory=dict)
+    """By name: what is desired and not planned because something else stands in its way."""
+    unsettled: frozenset[str] = frozenset()
+    """Names that something stays at until it is known what asks for it."""
+
+    @property
+    def rejections(self) -> list[Rejection]:
+        return [rejection for found in self.rejected.values() for rejection in found]
 
 
 def _always(_: str) -> bool:
@@ -84,7 +90,7 @@ def plan(
     one = _Name(owner_id, policy, settled)
     for name in names:
         one.plan(name, wanted.get(name, []), held.get(name, []))
-    return Plan(tuple(one.changes), tuple(one.rejections))
+    return Plan(tuple(one.changes), one.rejected, frozenset(one.unsettled))
 
 
 class _Name:
@@ -93,7 +99,8 @@ class _Name:
     def __init__(self, owner_id: str, policy: Policy, settled: Callable[[str], bool]) -> None:
         self._owner_id, self._policy, self._settled = owner_id, policy, settled
         self.changes: list[Change] = []
-        self.rejections: list[Rejection] = []
+        self.rejected: dict[str, list[Rejection]] = {}
+        self.unsettled: set[str] = set()
 
     def plan(self, name: str, candidates: Sequence[Endpoint], held: Sequence[Current]) -> None:
         ours = {r.type: r for r in held if r.owner_id == self._owner_id}
@@ -124,12 +131,18 @@ class _Name:
         if before is None:
             return True
         if after is None:
-            return self._policy == "sync" and self._settled(before.resource)
+            return self._policy == "sync" and self._is_settled(before)
         if before.intact and _matches(before, after):
             return False
-        if before.resource and before.resource != str(after.resource) and not self._settled(before.resource):
+        if before.resource and before.resource != str(after.resource) and not self._is_settled(before):
             return False
         return self._policy != "create-only" or not before.targets
+
+    def _is_settled(self, before: Current) -> bool:
+        is_settled = self._settled(before.resource)
+        if not is_settled:
+            self.unsettled.add(before.name)
+        return is_settled
 
     def _is_free(self, change: Change, foreign: Sequence[Current]) -> bool:
         if change.after is None or (change.before is not None and change.before.targets):
@@ -137,13 +150,10 @@ class _Name:
         blocking = [r for r in foreign if r.targets and not _can_share(r.type, change.type)]
         if blocking:
             owner = f"owner {blocking[0].owner_id!r}" if blocking[0].owner_id else "nobody that is known"
-            self.rejections.append(
-                Rejection(
-                    str(change.after.resource),
-                    "foreign",
-                    f"{change.name} {change.type} is not written: its {blocking[0].type} belongs to {owner}",
-                )
-            )
+            why = f"its {blocking[0].type} belongs to {owner}"
+            detail = f"{change.name} {change.type} is not written: {why}"
+            rejection = Rejection(str(change.after.resource), "foreign", detail)
+            self.rejected.setdefault(change.name, []).append(rejection)
         return not blocking
 
     def _without_illegal_cname(
@@ -164,9 +174,8 @@ class _Name:
 
     def _reject(self, endpoint: Endpoint, why: str) -> None:
         shown = f"{endpoint.name} {endpoint.type} {','.join(endpoint.targets)}"
-        self.rejections.append(
-            Rejection(str(endpoint.resource), "conflict", f"{shown} is not written: {why}")
-        )
+        rejection = Rejection(str(endpoint.resource), "conflict", f"{shown} is not written: {why}")
+        self.rejected.setdefault(endpoint.name, []).append(rejection)
 
 
 def _can_share(foreign: RecordType, type_: RecordType) -> bool:

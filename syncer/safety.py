@@ -4,8 +4,9 @@ A controller that restarts clears the status of objects that still exist, and a 
 at all. The first costs no name for a grace, the second no more names than a share of all.
 """
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from syncer.plan import Current, Plan
@@ -14,45 +15,62 @@ FEW: Final = 10
 """Names that may always go in one run, whatever their share."""
 
 
-class Claim(NamedTuple):
-    """A name that an object asks for without having a target for it."""
-
-    name: str
-    resource: str
-
-
 class Grace:
-    """Since when which claims are without targets. It lives in memory alone: a restart lengthens it."""
+    """Since when objects claim names without a target. It lives in memory alone: a restart lengthens it.
+
+    Times are seconds on a clock that may stand still, as it does while the objects cannot be watched.
+    """
 
     def __init__(self, period: float) -> None:
         self._period = period
-        self._since: dict[Claim, float] = {}
+        self._since: dict[str, dict[str, float]] = {}
+        """By name and object."""
+        self._begun: deque[tuple[float, str]] = deque()
+        """When graces began and of which name, in order; some are not any more."""
 
-    def step(self, now: float, claims: Collection[Claim], served: Collection[str]) -> frozenset[Claim]:
-        """Take what an observation saw at `now`; return the claims whose records are to stay.
+    def see(self, now: float, name: str, waiting: Collection[str], *, is_served: bool) -> bool:
+        """Take what is claimed of a name, and return whether the grace of any of these objects runs.
 
         Args:
-            now: seconds on a clock that may stand still, as it does while the objects cannot be watched.
-            claims: all claims without targets.
-            served: names that have targets from some object; they need no grace.
+            now: the time.
+            name: the name.
+            waiting: the objects that claim it without having a target for it.
+            is_served: some other object has one; the name needs no grace.
         """
-        current = {claim for claim in claims if claim.name not in served}
-        self._since = {claim: self._since.get(claim, now) for claim in current}
-        return frozenset(claim for claim, since in self._since.items() if now - since < self._period)
+        before = self._since.pop(name, {})
+        if not waiting or is_served:
+            return False
+        self._since[name] = {resource: before.get(resource, now) for resource in waiting}
+        if self._since[name].keys() - before.keys():
+            self._begun.append((now, name))
+        return bool(self.running(now, name))
+
+    def running(self, now: float, name: str) -> list[str]:
+        """Return the objects for which a name is in grace."""
+        return [r for r, since in self._since.get(name, {}).items() if now - since < self._period]
+
+    def over(self, now: float) -> set[str]:
+        """Return the names of which a grace has ended since this was asked last."""
+        ended: set[str] = set()
+        while self._begun and now - self._begun[0][0] >= self._period:
+            ended.add(self._begun.popleft()[1])
+        return ended
 
     def remaining(self, now: float) -> float | None:
-        """Return the seconds until the next claim's grace is over, None where none runs."""
-        ends = [since + self._period - now for since in self._since.values()]
-        return min((left for left in ends if left > 0), default=None)
+        """Return the seconds until the next grace is over, None where none runs."""
+        while self._begun:
+            since, name = self._begun[0]
+            if since in self._since.get(name, {}).values():
+                return max(since + self._period - now, 0.0)
+            self._begun.popleft()
+        return None
 
 
-def names_kept(claims: Collection[Claim], current: Iterable[Current], owner_id: str) -> frozenset[str]:
-    """Return the names whose records were made for an object that still claims them."""
-    wanted = {*claims, *(claim._replace(resource="") for claim in claims)}
-    return frozenset(
-        record.name
+def is_kept(resources: Collection[str], current: Iterable[Current], owner_id: str) -> bool:
+    """Say whether a name has records of ours that were made for one of these objects."""
+    return bool(resources) and any(
+        record.owner_id == owner_id and record.targets and record.resource in ("", *resources)
         for record in current
-        if record.owner_id == owner_id and record.targets and Claim(record.name, record.resource) in wanted
     )
 
 
@@ -64,16 +82,19 @@ class Limited(NamedTuple):
     """Names there are of ours."""
 
 
-def limit_deletions(planned: Plan, current: Iterable[Current], owner_id: str, share: float) -> Limited:
+def limit_deletions(
+    planned: Plan, current: Iterable[Current], owner_id: str, share: float, elsewhere: int = 0
+) -> Limited:
     """Take all vanishing names out of a plan in which they are over `share` of ours, and more than FEW.
 
-    A name of which something stays or comes does not vanish.
+    A name of which something stays or comes does not vanish. `current` is what the planned names hold, and
+    `elsewhere` the number of other names that are ours.
     """
     left: dict[str, set[str]] = defaultdict(set)
     for record in current:
         if record.owner_id == owner_id and record.targets:
             left[record.name].add(record.type)
-    held = len(left)
+    held = len(left) + elsewhere
     touched: set[str] = set()
     for change in planned.changes:
         if change.after is not None:
@@ -85,4 +106,4 @@ def limit_deletions(planned: Plan, current: Iterable[Current], owner_id: str, sh
     if len(vanishing) <= FEW or len(vanishing) <= share * held:
         return Limited(planned, (), held)
     kept = tuple(change for change in planned.changes if change.name not in vanishing)
-    return Limited(Plan(kept, planned.rejections), tuple(sorted(vanishing)), held)
+    return Limited(replace(planned, changes=kept), tuple(sorted(vanishing)), held)

@@ -14,6 +14,7 @@ from syncer.source.selector import Selector
 from syncer.source.service import TYPES
 from syncer.source.shaping import MANAGED, Network, Shape
 from syncer.source.template import NameTemplate
+from syncer.source.tenants import Tenants
 
 OBJECTS: Final = (
     "service", "ingress", "node", "crd", "gateway-httproute", "gateway-grpcroute", "gateway-tlsroute",
@@ -103,6 +104,12 @@ def _add_filters(group: argparse._ArgumentGroup) -> None:
         help="names it is found in, not the above",
     )
     group.add_argument("--regex-domain-exclusion", metavar="REGEX", default="", help="no names with it")
+    repeated(
+        group,
+        "--namespace-domains",
+        "NAMESPACE=DOMAIN,…",
+        "objects of a namespace get names in its domains alone; * is every namespace not named",
+    )
     repeated(group, "--target-net-filter", "NET", "addresses within, and no other targets")
     repeated(group, "--exclude-target-net", "NET", "no addresses within")
     repeated(
@@ -259,6 +266,15 @@ def crd_of(arguments: argparse.Namespace) -> tuple[str, str, str]:
             f"--crd-source-apiversion={arguments.crd_source_apiversion}: expected GROUP/VERSION"
         )
     return group, version, arguments.crd_source_kind
+
+
+def tenants_of(arguments: argparse.Namespace) -> Tenants:
+    """Return which namespace may claim which names.
+
+    Raises:
+        ConfigError: no NAMESPACE=DOMAIN.
+    """
+    return _each("--namespace-domains", [""], lambda _: Tenants.of(arguments.namespace_domains or ()))[0]
 
 
 def manifest_sources_of(arguments: argparse.Namespace) -> frozenset[str]:

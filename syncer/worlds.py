@@ -7,10 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from syncer.kube.client import ApiResource, Client
+from syncer.kube.client import Client
 from syncer.kube.informer import Informer, OnDemand, Union
 from syncer.kube.manifests import ManifestCache, Manifests
 from syncer.kube.reflector import Reflector
+from syncer.kube.resource import ApiResource
 from syncer.observation import ROUTES, Cache, World
 from syncer.source.crd import read_dns_endpoint
 from syncer.source.filters import Options

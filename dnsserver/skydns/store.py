@@ -63,10 +63,10 @@ class Store(Connection):
         response = self.call(lambda client: client.kvstub.Range, pb.RangeRequest(key=key))
         return _entry(response.kvs[0]) if response.kvs else None
 
-    def pages(self, prefix: Key, size: int = PAGE) -> Iterator[Page]:
+    def pages(self, prefix: Key, size: int = PAGE, *, keys_only: bool = False) -> Iterator[Page]:
         """Yield all keys below `prefix` in key order, at the revision of the first page.
 
-        There is always at least one page.
+        There is always at least one page. With `keys_only` the values are empty.
 
         Raises:
             StoreUnavailable: at any page.
@@ -76,7 +76,7 @@ class Store(Connection):
         while True:
             response = self.call(
                 lambda client: client.kvstub.Range,
-                pb.RangeRequest(key=start, range_end=end, limit=size, revision=revision),
+                pb.RangeRequest(key=start, range_end=end, limit=size, revision=revision, keys_only=keys_only),
             )
             revision = revision or response.header.revision
             entries = [_entry(kv) for kv in response.kvs]

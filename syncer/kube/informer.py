@@ -1,6 +1,6 @@
 """The objects of one kind, projected to what is needed of them, with their readiness."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -20,6 +20,7 @@ class Informer(Generic[T]):
     def __init__(self, project: Callable[[object], T], changed: Callable[[], None]) -> None:
         self._project, self._changed = project, changed
         self._objects: dict[Key, T] = {}
+        self._changes: dict[Key, T | None] = {}
         self.has_synced = False
         self.is_absent: Callable[[], bool] = lambda: False
 
@@ -28,8 +29,12 @@ class Informer(Generic[T]):
         """Whether objects are still to come; a server that does not have the kind has none."""
         return not self.has_synced and not self.is_absent()
 
-    def objects(self) -> Sequence[T]:
-        return list(self._objects.values())
+    def items(self) -> Iterable[tuple[Key, T]]:
+        return self._objects.items()
+
+    def drain(self) -> Sequence[tuple[Key, T | None]]:
+        changes, self._changes = self._changes, {}
+        return list(changes.items())
 
     def read(self, item: object) -> tuple[Key, T]:
         """Return what is kept of a raw object."""
@@ -38,9 +43,12 @@ class Informer(Generic[T]):
     def replace(self, kept: list[tuple[Key, T]]) -> None:
         """Take all objects there are; those that are not among them go."""
         objects = dict(kept)
-        is_news = not self.has_synced or objects != self._objects
+        changed = {key: obj for key, obj in objects.items() if self._objects.get(key) != obj}
+        gone = dict.fromkeys(self._objects.keys() - objects.keys())
+        is_first = not self.has_synced
         self._objects, self.has_synced = objects, True
-        if is_news:
+        if changed or gone or is_first:
+            self._changes |= changed | gone
             self._changed()
 
     def apply(self, item: object) -> None:
@@ -48,12 +56,14 @@ class Informer(Generic[T]):
         key, projected = self.read(item)
         # Nodes and many controllers write often what no record depends on.
         if self._objects.get(key) != projected:
-            self._objects[key] = projected
+            self._objects[key] = self._changes[key] = projected
             self._changed()
 
     def remove(self, item: object) -> None:
         """Forget an object that was deleted."""
-        if self._objects.pop(_key(item), None) is not None:
+        key = _key(item)
+        if self._objects.pop(key, None) is not None:
+            self._changes[key] = None
             self._changed()
 
 
@@ -74,8 +84,11 @@ class OnDemand(Generic[T]):
     def is_awaited(self) -> bool:
         return self._is_wanted and self._informer.is_awaited
 
-    def objects(self) -> Sequence[T]:
-        return self._informer.objects()
+    def items(self) -> Iterable[tuple[Key, T]]:
+        return self._informer.items()
+
+    def drain(self) -> Sequence[tuple[Key, T | None]]:
+        return self._informer.drain()
 
 
 class _Part(Protocol[T_co]):
@@ -83,7 +96,8 @@ class _Part(Protocol[T_co]):
     def has_synced(self) -> bool: ...
     @property
     def is_awaited(self) -> bool: ...
-    def objects(self) -> Sequence[T_co]: ...
+    def items(self) -> Iterable[tuple[Key, T_co]]: ...
+    def drain(self) -> Sequence[tuple[Key, T_co | None]]: ...
 
 
 class Union(Generic[T]):
@@ -101,8 +115,11 @@ class Union(Generic[T]):
     def is_awaited(self) -> bool:
         return any(part.is_awaited for part in self._parts)
 
-    def objects(self) -> Sequence[T]:
-        return [item for part in self._parts for item in part.objects()]
+    def items(self) -> Iterable[tuple[Key, T]]:
+        return [item for part in self._parts for item in part.items()]
+
+    def drain(self) -> Sequence[tuple[Key, T | None]]:
+        return [change for part in self._parts for change in part.drain()]
 
 
 def _key(item: object) -> Key:

@@ -8,7 +8,7 @@ change that takes objects away counts when two looks see it, because an editor m
 import asyncio
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
@@ -73,6 +73,7 @@ class ManifestCache(Generic[T_co]):
 
     def __init__(self, manifests: "Manifests", kind: str) -> None:
         self._manifests, self._kind = manifests, kind
+        self._drained: Mapping[tuple[str, str], T_co] = {}
 
     @property
     def has_synced(self) -> bool:
@@ -82,9 +83,17 @@ class ManifestCache(Generic[T_co]):
     def is_awaited(self) -> bool:
         return not self.has_synced
 
-    def objects(self) -> Sequence[T_co]:
-        found: Sequence[T_co] = self._manifests.by_kind.get(self._kind, ())
-        return found
+    def items(self) -> Iterable[tuple[tuple[str, str], T_co]]:
+        return self._objects.items()
+
+    def drain(self) -> Sequence[tuple[tuple[str, str], T_co | None]]:
+        before, self._drained = self._drained, self._objects
+        changed = [(key, obj) for key, obj in self._drained.items() if before.get(key) != obj]
+        return [*changed, *((key, None) for key in before.keys() - self._drained.keys())]
+
+    @property
+    def _objects(self) -> Mapping[tuple[str, str], T_co]:
+        return self._manifests.by_kind.get(self._kind, {})
 
 
 class Manifests:
@@ -92,7 +101,7 @@ class Manifests:
 
     Attributes:
         has_synced: every file could be read at least once; it stays true.
-        by_kind: the projected objects.
+        by_kind: the projected objects, by namespace and name.
         rejections: what is wrong with the files now.
     """
 
@@ -103,7 +112,7 @@ class Manifests:
         self._files: dict[Path, _File] = {}
         self._is_published = False
         self.has_synced = False
-        self.by_kind: Mapping[str, Sequence[Any]] = {}
+        self.by_kind: Mapping[str, Mapping[tuple[str, str], Any]] = {}
         self.rejections: Sequence[Rejection] = ()
 
     async def run(self) -> None:
@@ -171,9 +180,9 @@ class Manifests:
                         Rejection(str(path), "duplicate", f"{' '.join(key)} stands in an earlier file too")
                     )
                 objects.setdefault(key, item)
-        by_kind: dict[str, list[Any]] = {}
-        for (kind, _, _), item in objects.items():
-            by_kind.setdefault(kind, []).append(item)
+        by_kind: dict[str, dict[tuple[str, str], Any]] = {}
+        for (kind, namespace, name), item in objects.items():
+            by_kind.setdefault(kind, {})[namespace, name] = item
         self.by_kind, self.rejections = by_kind, tuple(rejections)
         self.has_synced = self.has_synced or all(file.is_good for file in self._files.values())
         self._is_published = True

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Protocol
 
-from syncer.kube.client import ApiGone, ApiUnavailable, Event, Page
+from syncer.kube.resource import ApiGone, ApiUnavailable, Event, Page
 
 FIRST_PAUSE: Final = 0.5
 LAST_PAUSE: Final = 15.0

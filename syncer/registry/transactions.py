@@ -8,18 +8,17 @@ after a crash is owned, and the next run completes it.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import Final
 
 from dnsserver.skydns.key import Key
 from dnsserver.skydns.ownership import Ownership, text_of
 from dnsserver.skydns.record import Record, encode
 from syncer.endpoint import Endpoint, RecordType
 from syncer.plan import Change, Plan
-from syncer.registry.inventory import Held, Holding, Inventory, is_below, parent_of
+from syncer.registry.holding import Holding, is_below, parent_of
+from syncer.registry.inventory import Inventory
 from syncer.registry.ownership import label_of
+from syncer.registry.reading import Held
 from syncer.registry.values import record_of
-
-_EMPTY: Final = Holding()
 
 
 @dataclass(slots=True)
@@ -66,7 +65,7 @@ class _Keys:
 
     def settle(self, change: Change) -> None:
         """Add what one change does to the keys."""
-        holding = self._inventory.holdings.get((change.name, change.type), _EMPTY)
+        holding = self._inventory.holding(change.name, change.type)
         if change.after is None:
             for held in (*holding.texts, *holding.hosts):
                 self._delete(held)
@@ -75,7 +74,7 @@ class _Keys:
         self._ownership.update(held.key for held in holding.texts)
 
     def _settle_records(self, after: Endpoint, holding: Holding) -> None:
-        convention, owner_id = self._inventory.convention, self._inventory.owner_id
+        _, owner_id, convention = self._inventory.view
         at = convention.naming.name_of_ownership(after.name, after.type) if convention.has_texts else None
         text = text_of(Ownership(owner_id, str(after.resource))) if convention.has_texts else ""
         owner = owner_id if convention.is_strict else ""
@@ -90,7 +89,7 @@ class _Keys:
                 )
                 for data in after.targets
             },
-            holding.hosts,
+            list(holding.hosts),
         )
         # One ownership text whatever it says, so its own data does not count for its label.
         texts = [held._replace(data="") for held in holding.texts]
@@ -101,7 +100,7 @@ class _Keys:
         self, at: str, name: str, type_: RecordType, wanted: dict[str, Record], held: list[Held]
     ) -> set[Key]:
         """Make the keys below `at` hold exactly the `wanted` records; return the keys that hold them."""
-        parent = parent_of(at, self._inventory.prefix)
+        parent = parent_of(at, self._inventory.view.prefix)
         left = {key.key: key for key in sorted(held)}
         chosen: dict[str, Held] = {}
         for candidate in left.values():
@@ -133,7 +132,7 @@ class _Keys:
 
     def _keep(self, held: Held, record: Record) -> None:
         if held.record.owner:
-            record = replace(record, owner=self._inventory.owner_id)
+            record = replace(record, owner=self._inventory.view.owner_id)
         if record != held.record or not held.is_plain:
             self._put(held.key, record, held.revision)
         else:

@@ -1,69 +1,116 @@
-"""The objects that others depend on: looked at only by what needs them. Pure."""
+"""The objects that others depend on: indexed by what they are looked up by, and who looked is known. Pure."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TypeVar
+from collections.abc import Callable, Hashable, Mapping
+from typing import Final, Generic, Literal, NamedTuple, TypeVar
 
 from syncer.endpoint import Rejection
+from syncer.source.gateway import Gateway
 from syncer.source.objects import Node, Pod, Slice
+from syncer.source.reader import Object
 
 T = TypeVar("T")
 
-Known = Callable[[], Sequence[T | Rejection] | None]
-"""All objects of a kind, or None while not all of them are known. Asking makes them wanted."""
+Kind = Literal["node", "endpointslice", "pod", "gateway", "namespace"]
+
+Key = tuple[str, str]
+"""Namespace and name."""
 
 
-def _unknown() -> None:
-    return None
+class Dependency(NamedTuple):
+    """What was looked up: a group of objects of a kind."""
+
+    kind: Kind
+    group: Hashable
+    """UNKNOWN: it could not be answered, because not all objects of the kind are known."""
 
 
-@dataclass(frozen=True, kw_only=True)
+UNKNOWN: Final = None
+ALL: Final = ""
+"""The group of kinds that are looked through as a whole."""
+
+IsKnown = Callable[[Kind], bool]
+"""Whether all objects of a kind are known. Asking makes them wanted."""
+
+
+class Lookup(Generic[T]):
+    """The objects of one kind, by the group that they are looked up in."""
+
+    def __init__(
+        self, kind: Kind, group_of: Callable[[T], Hashable], is_known: IsKnown, asked: set[Dependency]
+    ) -> None:
+        self._kind: Kind = kind
+        self._group_of, self._is_known, self._asked = group_of, is_known, asked
+        self._groups: dict[Hashable, dict[Key, T]] = {}
+        self._group_at: dict[Key, Hashable] = {}
+
+    def take(self, key: Key, item: T | Rejection | None) -> set[Dependency]:
+        """Take an object as it is now, None where it is gone; return what has changed for those who asked."""
+        changed: set[Hashable] = set()
+        if key in self._group_at:
+            group = self._group_at.pop(key)
+            del self._groups[group][key]
+            if not self._groups[group]:
+                del self._groups[group]
+            changed.add(group)
+        if item is not None and not isinstance(item, Rejection):
+            group = self._group_of(item)
+            self._groups.setdefault(group, {})[key] = item
+            self._group_at[key] = group
+            changed.add(group)
+        return {Dependency(self._kind, group) for group in changed}
+
+    def find(self, group: Hashable = ALL) -> Mapping[Key, T] | None:
+        """Return the objects of a group; None while not all objects of the kind are known."""
+        self._asked.add(Dependency(self._kind, group))
+        if not self._is_known(self._kind):
+            self._asked.add(Dependency(self._kind, UNKNOWN))
+            return None
+        return self._groups.get(group, {})
+
+
+def _none_known(_: Kind) -> bool:
+    return False
+
+
 class Around:
-    """What Services depend on; each kind is asked for at most once."""
+    """What Services and routes of one world depend on.
 
-    read_nodes: Known[Node] = _unknown
-    read_slices: Known[Slice] = _unknown
-    read_pods: Known[Pod] = _unknown
+    Attributes:
+        asked: what was looked up since it was last cleared.
+    """
 
-    @cached_property
-    def nodes(self) -> Sequence[Node] | None:
-        found = self.read_nodes()
-        return None if found is None else [item for item in found if isinstance(item, Node)]
+    def __init__(self, is_known: IsKnown = _none_known) -> None:
+        self.asked: set[Dependency] = set()
+        nodes: Lookup[Node] = Lookup("node", lambda _: ALL, is_known, self.asked)
+        slices: Lookup[Slice] = Lookup(
+            "endpointslice", lambda s: (s.ref.namespace, s.service), is_known, self.asked
+        )
+        pods: Lookup[Pod] = Lookup("pod", lambda pod: pod.ref.namespace, is_known, self.asked)
+        gateways: Lookup[Gateway] = Lookup(
+            "gateway", lambda g: (g.ref.namespace, g.ref.name), is_known, self.asked
+        )
+        namespaces: Lookup[Object] = Lookup("namespace", lambda n: n.ref.name, is_known, self.asked)
+        self.nodes, self.slices, self.pods = nodes, slices, pods
+        self.gateways, self.namespaces = gateways, namespaces
 
-    @cached_property
-    def node_by_name(self) -> dict[str, Node] | None:
-        return None if self.nodes is None else {node.ref.name: node for node in self.nodes}
-
-    @cached_property
-    def slices_by_service(self) -> dict[tuple[str, str], list[Slice]] | None:
-        found = self.read_slices()
-        if found is None:
-            return None
-        by_service: dict[tuple[str, str], list[Slice]] = {}
-        for item in found:
-            if isinstance(item, Slice):
-                by_service.setdefault((item.ref.namespace, item.service), []).append(item)
-        return by_service
-
-    @cached_property
-    def pods_by_namespace(self) -> dict[str, dict[str, Pod]] | None:
-        found = self.read_pods()
-        if found is None:
-            return None
-        by_namespace: dict[str, dict[str, Pod]] = {}
-        for item in found:
-            if isinstance(item, Pod):
-                by_namespace.setdefault(item.ref.namespace, {})[item.ref.name] = item
-        return by_namespace
-
-    def selected_pods(self, namespace: str, selector: dict[str, str]) -> dict[str, Pod] | None:
-        """Return a namespace's Pods with the selector's labels; none for an empty selector."""
-        if self.pods_by_namespace is None:
-            return None
-        pods = self.pods_by_namespace.get(namespace, {})
+    def lookups(
+        self,
+    ) -> Mapping[Kind, Lookup[Node] | Lookup[Slice] | Lookup[Pod] | Lookup[Gateway] | Lookup[Object]]:
         return {
-            name: pod
-            for name, pod in pods.items()
-            if selector and selector.items() <= dict(pod.labels).items()
+            "node": self.nodes,
+            "endpointslice": self.slices,
+            "pod": self.pods,
+            "gateway": self.gateways,
+            "namespace": self.namespaces,
+        }
+
+    def selected_pods(self, namespace: str, selector: Mapping[str, str]) -> dict[str, Pod] | None:
+        """Return a namespace's Pods with the selector's labels, by name; none for an empty selector."""
+        pods = self.pods.find(namespace)
+        if pods is None:
+            return None
+        return {
+            pod.ref.name: pod
+            for pod in pods.values()
+            if selector and all(pod.labels.get(key) == value for key, value in selector.items())
         }

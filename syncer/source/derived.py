@@ -18,7 +18,7 @@ class Derived:
     """Names whose targets depend on objects that are not known yet."""
     unsettled: frozenset[str] = frozenset()
     """The objects that ask for them: also names that cannot be told yet are theirs."""
-    waiting: frozenset[tuple[str, str]] = frozenset()
+    waiting: frozenset[tuple[str, ObjectRef]] = frozenset()
     """Names that an object asks for without having a target for them, each with the object."""
 
 
@@ -98,12 +98,12 @@ def derived(
     parts: Iterable[Endpoint | Rejection],
     *,
     across_ttls: bool,
-    pending: Iterable[str] = (),
-    unsettled: Iterable[str] = (),
+    pending: Collection[str] = (),
+    unsettled: Collection[str] = (),
 ) -> Derived:
     """Sort what a source yielded into a result."""
     endpoints: list[Endpoint] = []
-    waiting: set[tuple[str, str]] = set()
+    waiting: set[tuple[str, ObjectRef]] = set()
     rejections: dict[Rejection, None] = {}
     for part in parts:
         if not isinstance(part, Endpoint):
@@ -111,6 +111,11 @@ def derived(
         elif part.targets:
             endpoints.append(part)
         else:
-            waiting.add((part.name, str(part.resource)))
+            waiting.add((part.name, part.resource))
     merged = merge(endpoints, across_ttls=across_ttls)
-    return Derived(merged, tuple(rejections), frozenset(pending), frozenset(unsettled), frozenset(waiting))
+    found = Derived(merged, tuple(rejections))
+    if pending or unsettled or waiting:
+        found = replace(
+            found, pending=frozenset(pending), unsettled=frozenset(unsettled), waiting=frozenset(waiting)
+        )
+    return found

@@ -15,12 +15,13 @@ def nodes_of(service: Service, around: Around, options: Options) -> Sequence[Nod
     With externalTrafficPolicy Local these are the nodes of its Pods: of those that are ready, else of those
     that are ready and terminating, else of those that are not ready.
     """
-    if around.nodes is None:
+    known = around.nodes.find()
+    if known is None:
         return None
-    nodes = [node for node in around.nodes if not (node.is_cordoned and options.exclude_unschedulable)]
+    nodes = [node for node in known.values() if not (node.is_cordoned and options.exclude_unschedulable)]
     if not service.is_local:
         return nodes
-    pods = around.selected_pods(service.ref.namespace, dict(service.selector))
+    pods = around.selected_pods(service.ref.namespace, service.selector)
     if pods is None:
         return None
     running = [pod for pod in pods.values() if pod.is_running and pod.node]

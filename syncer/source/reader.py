@@ -6,6 +6,7 @@ A field of the wrong type reads as absent and is a fault that names it; the obje
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 from syncer.endpoint import ObjectRef, Rejection
@@ -14,6 +15,9 @@ _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 """RFC 1123 subdomain. It also keeps commas and quotes out of ownership texts, which carry the name."""
 
 _TIMESTAMP: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+
+_SHARED: Final = 8192
+"""Texts that are kept once."""
 
 _MAX_UID: Final = 64
 """Characters; a UUID has 36."""
@@ -38,6 +42,12 @@ class Object:
     faults: tuple[Rejection, ...] = ()
 
 
+@lru_cache(_SHARED)
+def shared(text: str) -> str:
+    """Return a text, the same one for equal ones where they are many: what thousands of objects repeat."""
+    return text
+
+
 class Reader:
     """Reads one raw object of a kind; `ref` is a Rejection where it is none."""
 
@@ -60,7 +70,7 @@ class Reader:
         created, uid = self.metadata.get("creationTimestamp"), self.metadata.get("uid")
         return ObjectRef(
             kind,
-            namespace,
+            shared(namespace),
             str(name),
             created if isinstance(created, str) and _TIMESTAMP.fullmatch(created) else "",
             uid if isinstance(uid, str) and len(uid) <= _MAX_UID else "",
@@ -131,7 +141,7 @@ class Reader:
             if not isinstance(key, str) or not isinstance(value, str):
                 self.fault(f"{item} {key}", "a string (write it in quotes)", value)
             elif key != _LAST_APPLIED:  # the whole object once more
-                found[key] = value
+                found[shared(key)] = shared(value)
         return found
 
     def selector(self, parent: Mapping[str, Any], field: str) -> Mapping[str, str]:

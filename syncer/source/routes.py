@@ -1,22 +1,20 @@
 """HTTPRoutes, GRPCRoutes and TLSRoutes → endpoints at the addresses of their Gateways. Pure."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from syncer.endpoint import Endpoint, Rejection, Target, host_name
 from syncer.source.annotations import Wishes, read_wishes
+from syncer.source.around import Around
 from syncer.source.derived import Derived, derived, endpoints_for, names_of, usable_targets
 from syncer.source.filters import Options, is_selected
 from syncer.source.gateway import GROUP, Gateway, Listener, Parent, Route, fits_selector
-from syncer.source.reader import Object
 
 _PROTOCOLS: Final[Mapping[str, frozenset[str]]] = {
     "HTTPRoute": frozenset({"HTTP", "HTTPS"}),
     "GRPCRoute": frozenset({"HTTP", "HTTPS"}),
     "TLSRoute": frozenset({"TLS"}),
 }
-
-Gateways = Mapping[tuple[str, str], Gateway]
 
 
 class _Unknown(Exception):
@@ -25,34 +23,22 @@ class _Unknown(Exception):
 
 def endpoints_of_routes(
     routes: Iterable[Route | Rejection],
-    gateways: Sequence[Gateway | Rejection] | None,
-    namespaces: Callable[[], Sequence[Object | Rejection] | None],
+    around: Around,
     options: Options,
 ) -> Derived:
-    """Return what routes ask for: their names at the Gateways that took them.
+    """Return what routes of one kind ask for: their names at the Gateways that took them.
 
-    Args:
-        routes: of one kind.
-        gateways: None while not all are known: the routes' names are pending then.
-        namespaces: asked only for a listener that selects routes by their namespace's labels.
-        options: the filters.
+    While Gateways are not known the routes' names are pending. Namespaces are asked for only by a listener
+    that selects routes by their namespace's labels.
     """
-    by_name: Gateways | None = None
-    if gateways is not None:
-        by_name = {(g.ref.namespace, g.ref.name): g for g in gateways if isinstance(g, Gateway)}
-    source = _Routes(by_name, namespaces, options)
+    source = _Routes(around, options)
     parts = [part for route in routes for part in source.endpoints_of(route)]
     return derived(parts, across_ttls=True, pending=source.pending, unsettled=source.unsettled)
 
 
 class _Routes:
-    def __init__(
-        self,
-        gateways: Gateways | None,
-        namespaces: Callable[[], Sequence[Object | Rejection] | None],
-        options: Options,
-    ) -> None:
-        self._gateways, self._namespaces, self._options = gateways, namespaces, options
+    def __init__(self, around: Around, options: Options) -> None:
+        self._around, self._options = around, options
         self.pending: set[str] = set()
         self.unsettled: set[str] = set()
 
@@ -130,9 +116,10 @@ class _Routes:
 
     def _gateway(self, parent: Parent) -> Gateway | None:
         options = self._options
-        if self._gateways is None:
+        found = self._around.gateways.find((parent.namespace, parent.name))
+        if found is None:
             raise _Unknown
-        gateway = self._gateways.get((parent.namespace, parent.name))
+        gateway = next(iter(found.values()), None)
         if gateway is None:
             return None
         fits = (
@@ -156,15 +143,10 @@ class _Routes:
             return listener.from_ == "All" or (
                 listener.from_ == "Same" and gateway.ref.namespace == route.ref.namespace
             )
-        namespaces = self._namespaces()
+        namespaces = self._around.namespaces.find(route.ref.namespace)
         if namespaces is None:
             raise _Unknown
-        return any(
-            isinstance(namespace, Object)
-            and namespace.ref.name == route.ref.namespace
-            and fits_selector(listener.selector, namespace.labels)
-            for namespace in namespaces
-        )
+        return any(fits_selector(listener.selector, each.labels) for each in namespaces.values())
 
 
 def intersection(listener: str, route: str) -> str:

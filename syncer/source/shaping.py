@@ -1,7 +1,7 @@
 """What flags make of all endpoints together: targets, TTLs and reverse records. Pure."""
 
 import ipaddress
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from syncer.endpoint import Endpoint, RecordType, Target, target_order
@@ -26,19 +26,44 @@ class Shape:
     managed_types: frozenset[str] = field(default=MANAGED)
 
 
-def shaped(endpoints: Iterable[Endpoint], shape: Shape) -> tuple[Endpoint, ...]:
-    """Return the endpoints as they are to be published."""
+def shaped(endpoints: Sequence[Endpoint], shape: Shape) -> tuple[Endpoint, ...]:
+    """Return the endpoints of one name with the targets they are to have."""
     parts: Iterable[Endpoint] = endpoints
     if shape.force_default_targets and shape.default_targets:
         parts = merge(_with_defaults(parts, shape.default_targets), across_ttls=True)
     if shape.target_net_filter or shape.exclude_target_net:
         parts = _within_nets(parts, shape)
-    parts = tuple(parts)
-    if "PTR" in shape.managed_types:
-        parts = (*parts, *_reverse(e for e in parts if shape.create_ptr or e.wants_ptr))
-    if shape.default_ttl:
-        parts = (replace(e, ttl=shape.default_ttl) if not e.ttl else e for e in parts)
-    return tuple(endpoint for endpoint in parts if endpoint.type in shape.managed_types)
+    return tuple(parts)
+
+
+def finished(endpoints: Iterable[Endpoint], shape: Shape) -> tuple[Endpoint, ...]:
+    """Return those of shaped endpoints that are to be published, with their TTLs."""
+    managed = (endpoint for endpoint in endpoints if endpoint.type in shape.managed_types)
+    return tuple(replace(e, ttl=shape.default_ttl) if shape.default_ttl and not e.ttl else e for e in managed)
+
+
+def addresses_to_reverse(endpoints: Iterable[Endpoint], shape: Shape) -> Mapping[str, Endpoint]:
+    """Return the reverse names that the shaped endpoints of one name want a PTR at, and who wants it."""
+    if "PTR" not in shape.managed_types:
+        return {}
+    return {
+        ipaddress.ip_address(text).reverse_pointer: endpoint
+        for endpoint in endpoints
+        if endpoint.type in ("A", "AAAA") and not endpoint.name.startswith("*.")
+        if shape.create_ptr or endpoint.wants_ptr
+        for text in endpoint.targets
+    }
+
+
+def reverse(name: str, endpoints: Sequence[Endpoint]) -> Endpoint:
+    """Return the PTR at a reverse name: to all names that share the address, with their lowest TTL."""
+    return Endpoint(
+        name=name,
+        type="PTR",
+        targets=tuple(sorted({endpoint.name for endpoint in endpoints})),
+        ttl=min((endpoint.ttl for endpoint in endpoints if endpoint.ttl), default=0),
+        resource=min((endpoint.resource for endpoint in endpoints), key=lambda ref: ref.seniority),
+    )
 
 
 def with_default_targets(endpoint: Endpoint, targets: Iterable[Target]) -> Iterator[Endpoint]:
@@ -73,20 +98,3 @@ def _is_within(text: str, shape: Shape) -> bool:
     return (
         not shape.target_net_filter or any(address in net for net in shape.target_net_filter)
     ) and not any(address in net for net in shape.exclude_target_net)
-
-
-def _reverse(endpoints: Iterable[Endpoint]) -> Iterator[Endpoint]:
-    """Yield a PTR for each address: all names that share it, with their lowest TTL."""
-    by_address: dict[str, list[Endpoint]] = {}
-    for endpoint in endpoints:
-        if endpoint.type in ("A", "AAAA") and not endpoint.name.startswith("*."):
-            for text in endpoint.targets:
-                by_address.setdefault(text, []).append(endpoint)
-    for text, found in by_address.items():
-        yield Endpoint(
-            name=ipaddress.ip_address(text).reverse_pointer,
-            type="PTR",
-            targets=tuple(sorted({endpoint.name for endpoint in found})),
-            ttl=min((endpoint.ttl for endpoint in found if endpoint.ttl), default=0),
-            resource=min(endpoint.resource for endpoint in found),
-        )

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -23,10 +24,12 @@ class Syncer:
         self._command = [sys.executable, "-m", "syncer", f"--coredns-prefix={prefix}", *listen, *arguments]
         self._environment = base | {"ETCD_URLS": endpoint} | environment
         self.process: subprocess.Popen[str] | None = None
+        # A pipe that nobody reads would stop it when it is full.
+        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115
 
     def __enter__(self) -> "Syncer":
         self.process = subprocess.Popen(
-            self._command, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            self._command, env=self._environment, stdout=self._said, stderr=self._said, text=True
         )
         return self
 
@@ -42,9 +45,11 @@ class Syncer:
 
     def wait(self) -> tuple[int, str]:
         assert self.process is not None
-        out, err = self.process.communicate(timeout=60)
-        assert "Traceback" not in err, err
-        return self.process.returncode, out + err
+        self.process.wait(timeout=60)
+        self._said.seek(0)
+        said = self._said.read()
+        assert "Traceback" not in said, said
+        return self.process.returncode, said
 
     def get(self, path: str) -> tuple[int, str]:
         try:

@@ -10,13 +10,15 @@ from unittest.mock import patch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dnsserver.skydns.entry import Entry, Head, Page
+from dnsserver.skydns.entry import Batch, Entry, Page
 from dnsserver.skydns.key import prefix_of
 from dnsserver.skydns.store import Conflict, Fence, Fenced
+from syncer.desired import Asked
 from syncer.endpoint import Endpoint, ObjectRef
-from syncer.plan import plan
+from syncer.observation import Observation
+from syncer.reconciler import Reconciler, Settings
+from syncer.registry.inventory import take_inventory
 from syncer.registry.registry import Registry
-from syncer.safety import limit_deletions
 
 PREFIX = prefix_of("/skydns")
 LIMIT = 2
@@ -34,15 +36,14 @@ class Etcd:
         self.term = 0
         self.fuse = None
         """After how many commits the process crashes, and whether the last is carried out."""
-        self.watch = lambda: None
+        self.seen = lambda: None
+        """Called after each commit."""
+        self.events = []
 
     def values(self):
         return {key: value for key, (value, _) in self.keys.items()}
 
-    def head(self, prefix):
-        return Head(1, self.revision)
-
-    def pages(self, prefix):
+    def pages(self, prefix, *, keys_only=False):
         entries = [Entry(key, value, revision) for key, (value, revision) in sorted(self.keys.items())]
         yield Page(entries, self.revision, 1)
 
@@ -57,21 +58,39 @@ class Etcd:
         if any(self.keys.get(key, (b"", 0))[1] != revision for key, revision in expected.items()):
             raise Conflict
         self.put(puts, deletes)
-        self.watch()
+        self.seen()
         if is_last:
             raise Crash
         if self.fuse is not None:
             self.fuse = (self.fuse[0] - 1, self.fuse[1])
+        return self.revision
 
     def put(self, puts, deletes=()):
         self.revision += 1
         self.keys.update({key: (value, self.revision) for key, value in puts.items()})
+        self.events += [Entry(key, value, self.revision) for key, value in puts.items()]
         for key in deletes:
-            self.keys.pop(key, None)
+            if self.keys.pop(key, None) is not None:
+                self.events.append(Entry(key, None, self.revision))
 
     def elect(self):
         self.revision += 1
         self.term = self.revision
+
+
+class Feed:
+    is_broken = False
+
+    def __init__(self, etcd):
+        self._etcd, self._at = etcd, len(etcd.events)
+
+    def drain(self):
+        news = self._etcd.events[self._at :]
+        self._at = len(self._etcd.events)
+        return [Batch([entry], entry.revision) for entry in news]
+
+    def close(self):
+        pass
 
 
 class Syncer:
@@ -82,40 +101,47 @@ class Syncer:
         self.restart()
 
     def restart(self):
-        self._registry, self._planned = Registry(self._etcd, PREFIX, "me"), None
+        follow = lambda revision, news, changed: Feed(self._etcd)  # noqa: E731
+        self._registry = Registry(self._etcd, PREFIX, "me", follow=follow)
+        self._reconciler = Reconciler(self._registry, Settings(max_delete_share=1.0))
+        self._wanted, self._begun = {}, None
 
     def lead(self):
         self._etcd.elect()
         self.fence = Fence(b"/syncer/leader", self._etcd.term)
 
-    def begin(self, desired):
-        """Read and plan; what comes before `finish` happens behind its back."""
-        inventory = self._registry.read()
-        planned = plan(desired, inventory.current, "me")
-        planned = limit_deletions(planned, inventory.current, "me", 1.0).plan
-        self._planned = planned, inventory, desired
+    def begin(self, wanted):
+        """Look and read; what comes before `finish` happens behind its back."""
+        before, self._wanted = self._wanted, dict(wanted)
+        changed = {at for at in before.keys() | wanted.keys() if before.get(at) != wanted.get(at)}
+        self._reconciler.question(name for name, _ in changed)
+        self._begun = self._registry.read()
 
     def finish(self):
         with suppress(Conflict, Fenced):
             self.commit()
 
     def commit(self):
-        if self._planned is None:
+        if self._begun is None:
             return
-        (planned, inventory, desired), self._planned = self._planned, None
-        live = {endpoint.name for endpoint in desired} & self._served()
-        self._etcd.watch = lambda: self._demand(live)
+        wanted, begun, self._begun = self._wanted, self._begun, None
+        live = {name for name, _ in wanted} & self._served()
+        self._etcd.seen = lambda: self._demand(live)
+        observation = Observation(
+            at=lambda name: Asked(tuple(e for e in wanted.values() if e.name == name)),
+            kinds=frozenset({"ingress"}),
+        )
         try:
-            if planned.changes:
-                self._registry.commit(planned, inventory, self.fence)
-            self._registry.refresh()
+            with patch.object(self._registry, "read", lambda: begun):
+                self._reconciler.run(observation, 0.0, self.fence)
         except Crash:
             self.restart()
         finally:
-            self._etcd.fuse, self._etcd.watch = None, lambda: None
+            self._etcd.fuse, self._etcd.seen = None, lambda: None
 
     def _served(self):
-        records = Registry(self._etcd, PREFIX, "me").read().current
+        entries = next(self._etcd.pages(PREFIX)).entries
+        records = take_inventory(entries, PREFIX, "me").current
         return {record.name for record in records if record.owner_id == "me" and record.targets}
 
     def _demand(self, live):
@@ -198,19 +224,19 @@ class World:
             case "lead":
                 syncer.lead()
             case "begin":
-                syncer.begin(list(self.wanted.values()))
+                syncer.begin(self.wanted)
             case "finish":
                 syncer.finish()
             case "restart":
                 syncer.restart()
             case "run" | "crash":
-                syncer.begin(list(self.wanted.values()))
+                syncer.begin(self.wanted)
                 self.etcd.fuse = tuple(how) or None
                 syncer.finish()
 
     def settle(self):
         self.syncers[0].lead()
-        self.syncers[0].begin(list(self.wanted.values()))
+        self.syncers[0].begin(self.wanted)
         self.syncers[0].commit()
 
 

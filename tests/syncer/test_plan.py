@@ -162,7 +162,7 @@ def test_a_name_goes_to_the_older_object_whoever_holds_it_now(older, younger):
 
 def test_objects_that_ask_for_the_same_have_no_conflict():
     planned = plan([endpoint(), endpoint(resource=OTHER)], [], "me")
-    assert (len(planned.changes), planned.rejections) == (1, ())
+    assert (len(planned.changes), planned.rejections) == (1, [])
 
 
 def test_addresses_win_over_a_cname():

@@ -3,53 +3,65 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncer.plan import Change, Current, Plan
-from syncer.safety import FEW, Claim, Grace, limit_deletions, names_kept
+from syncer.safety import FEW, Grace, is_kept, limit_deletions
 from tests.syncer.test_plan import endpoint, held
 
-CLAIM = Claim("a.test", "ingress/default/cheese")
+CHEESE, BREAD = "ingress/default/cheese", "ingress/default/bread"
+
+
+def see(grace, now, *waiting, is_served=False):
+    return grace.see(now, "a.test", waiting, is_served=is_served)
 
 
 def test_a_claim_without_targets_is_in_grace_for_the_period_and_no_longer():
     grace = Grace(300)
-    assert grace.step(1000, [CLAIM], []) == {CLAIM}
+    assert see(grace, 1000, CHEESE)
     assert grace.remaining(1000) == 300
-    assert grace.step(1299.9, [CLAIM], []) == {CLAIM}
-    assert grace.step(1300, [CLAIM], []) == frozenset()
-    assert grace.remaining(1300) is None
+    assert (grace.running(1299.9, "a.test"), grace.over(1299.9)) == ([CHEESE], set())
+    assert (grace.running(1300, "a.test"), grace.over(1300)) == ([], {"a.test"})
+    assert not see(grace, 1300, CHEESE)
+    assert (grace.remaining(1300), grace.over(1300)) == (None, set())
 
 
 def test_targets_that_came_back_start_the_next_grace_anew():
     grace = Grace(300)
-    grace.step(0, [CLAIM], [])
-    assert grace.step(299, [], ["a.test"]) == frozenset()
-    assert grace.step(301, [CLAIM], []) == {CLAIM}
+    see(grace, 0, CHEESE)
+    assert not see(grace, 299)
+    assert grace.remaining(299) is None
+    assert see(grace, 301, CHEESE)
+    assert grace.remaining(301) == 300
+
+
+def test_each_object_has_a_grace_of_its_own():
+    grace = Grace(300)
+    see(grace, 0, CHEESE)
+    see(grace, 200, CHEESE, BREAD)
+    assert (grace.over(300), grace.running(300, "a.test")) == ({"a.test"}, [BREAD])
+    assert grace.remaining(300) == 200
+    assert grace.over(500) == {"a.test"}
 
 
 def test_a_name_that_another_object_has_targets_for_needs_no_grace():
-    assert Grace(300).step(0, [CLAIM], ["a.test"]) == frozenset()
-
-
-def test_a_clock_that_stands_still_lets_no_grace_run_out():
-    grace = Grace(300)
-    assert all(grace.step(5, [CLAIM], []) for _ in range(1000))
+    assert not see(Grace(300), 0, CHEESE, is_served=True)
 
 
 def test_no_grace_is_none():
-    assert Grace(0).step(0, [CLAIM], []) == frozenset()
+    assert not see(Grace(0), 0, CHEESE)
 
 
 @pytest.mark.parametrize(
     ("more", "kept"),
     [
-        ({}, {"a.test"}),
-        ({"resource": "ingress/default/gone"}, set()),
-        ({"owner_id": "them"}, set()),
-        ({"targets": ()}, set()),
-        ({"name": "b.test"}, set()),
+        ({}, True),
+        ({"resource": ""}, True),
+        ({"resource": "ingress/default/gone"}, False),
+        ({"owner_id": "them"}, False),
+        ({"targets": ()}, False),
     ],
 )
 def test_only_records_of_the_object_that_still_claims_them_are_kept(more, kept):
-    assert names_kept([CLAIM], [held(**more)], "me") == kept
+    assert is_kept([CHEESE], [held(**more)], "me") == kept
+    assert not is_kept([], [held(**more)], "me")
 
 
 def deletions(count):
@@ -99,6 +111,11 @@ def test_a_name_that_changes_its_type_does_not_vanish():
 def test_what_others_hold_does_not_make_a_share_look_small():
     others = [held(f"o{i}.test", owner_id="them") for i in range(1000)]
     assert len(limit_deletions(deletions(20), names(20) + others, "me", 0.3).refused) == 20
+
+
+def test_names_that_are_not_in_question_count_too():
+    assert len(limit_deletions(deletions(20), names(20), "me", 0.3, 46).refused) == 20
+    assert limit_deletions(deletions(20), names(20), "me", 0.3, 47).refused == ()
 
 
 def test_leftovers_without_targets_may_always_go():

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from syncer.kube.client import ApiGone, ApiUnavailable, ClientError, connect
+from syncer.kube.client import ClientError, connect
 from syncer.kube.informer import Informer
 from syncer.kube.reflector import Reflector
+from syncer.kube.resource import ApiGone, ApiUnavailable
 from tests.integration.fake_kube import FakeKube
 
 pytestmark = pytest.mark.kube
@@ -17,6 +18,10 @@ pytestmark = pytest.mark.kube
 
 def service(name: str, namespace: str = "default"):
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace}}
+
+
+def objects(informer):
+    return [obj for _, obj in informer.items()]
 
 
 @pytest.fixture
@@ -55,17 +60,17 @@ async def eventually(condition, seconds: float = 5.0):
 
 
 async def test_objects_are_listed_in_pages_and_changes_follow(kube, client, monkeypatch):
-    monkeypatch.setattr("syncer.kube.client.PAGE", 2)
+    monkeypatch.setattr("syncer.kube.resource.PAGE", 2)
     for name in "abcde":
         kube.put(service(name))
     async with reflecting(client.services("")) as informer:
         await eventually(lambda: informer.has_synced)
-        assert sorted(informer.objects()) == list("abcde")
+        assert sorted(objects(informer)) == list("abcde")
         assert kube.lists["services"] == 3
         await eventually(lambda: kube.open_watches)
         kube.put(service("f"))
         kube.delete("Service", "default", "a")
-        await eventually(lambda: sorted(informer.objects()) == list("bcdef"))
+        await eventually(lambda: sorted(objects(informer)) == list("bcdef"))
 
 
 async def test_only_the_namespace_asked_for_is_read(kube, client):
@@ -73,7 +78,7 @@ async def test_only_the_namespace_asked_for_is_read(kube, client):
     kube.put(service("b", "other"))
     async with reflecting(client.services("other")) as informer:
         await eventually(lambda: informer.has_synced)
-        assert informer.objects() == ["b"]
+        assert objects(informer) == ["b"]
 
 
 async def test_compaction_leads_to_a_new_list(kube, client):
@@ -82,7 +87,7 @@ async def test_compaction_leads_to_a_new_list(kube, client):
         await eventually(lambda: kube.open_watches)
         kube.expire()
         kube.put(service("b"))
-        await eventually(lambda: sorted(informer.objects()) == ["a", "b"])
+        await eventually(lambda: sorted(objects(informer)) == ["a", "b"])
         assert kube.lists["services"] == 2
 
 
@@ -92,10 +97,10 @@ async def test_an_outage_keeps_the_objects_and_ends_by_itself(kube, client):
         await eventually(lambda: kube.open_watches)
         await kube.stop()
         await asyncio.sleep(0.3)
-        assert informer.objects() == ["a"]
+        assert objects(informer) == ["a"]
         kube.put(service("b"))
         await kube.start()
-        await eventually(lambda: sorted(informer.objects()) == ["a", "b"])
+        await eventually(lambda: sorted(objects(informer)) == ["a", "b"])
 
 
 async def test_watches_that_end_at_once_cost_few_requests(kube, client):
@@ -205,7 +210,7 @@ async def test_of_several_versions_the_first_that_a_server_has_is_read(kube, cli
         async with asyncio.timeout(5):
             while not informer.has_synced:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-        assert sorted(informer.objects()) == (["a"] if namespace else ["a", "b"])
+        assert sorted(objects(informer)) == (["a"] if namespace else ["a", "b"])
 
 
 async def test_a_kind_that_the_server_does_not_have_is_absent_and_no_outage(client):

@@ -21,7 +21,11 @@ def test_several_namespaces_are_known_when_each_is():
     half = Union([informer("a"), informer()])
     assert (half.has_synced, half.is_awaited) == (False, True)
     whole = Union([informer("a"), informer("b", "c")])
-    assert (whole.has_synced, whole.is_awaited, sorted(whole.objects())) == (True, False, ["a", "b", "c"])
+    assert (whole.has_synced, whole.is_awaited, sorted(obj for _, obj in whole.items())) == (
+        True,
+        False,
+        ["a", "b", "c"],
+    )
 
 
 def test_asking_whether_all_is_known_begins_each_part():
@@ -29,3 +33,22 @@ def test_asking_whether_all_is_known_begins_each_part():
     parts = [OnDemand(informer(), lambda n=n: started.append(n)) for n in (1, 2)]
     assert not Union(parts).has_synced
     assert started == [1, 2]
+
+
+def raw(name, version=1):
+    return {"metadata": {"name": name, "namespace": "x"}, "version": version}
+
+
+def test_changes_are_drained_once_each_with_the_object_as_it_is_now():
+    made = Informer(lambda item: item["version"], lambda: None)
+    made.replace([made.read(raw("a")), made.read(raw("b"))])
+    assert dict(made.drain()) == {("x", "a"): 1, ("x", "b"): 1}
+    made.apply(raw("a", 2))
+    made.apply(raw("a", 3))
+    made.apply(raw("b", 1))
+    made.remove(raw("b"))
+    assert dict(made.drain()) == {("x", "a"): 3, ("x", "b"): None}
+    made.replace([made.read(raw("c")), made.read(raw("a", 3))])
+    made.replace([made.read(raw("c", 2))])
+    assert dict(made.drain()) == {("x", "a"): None, ("x", "c"): 2}
+    assert list(made.drain()) == []

@@ -22,7 +22,7 @@ def service(name, namespace="default"):
 
 
 def names(manifests):
-    return sorted(ManifestCache(manifests, "Service").objects())
+    return sorted(obj for _, obj in ManifestCache(manifests, "Service").items())
 
 
 def faults(manifests):

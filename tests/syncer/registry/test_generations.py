@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from syncer.endpoint import Endpoint, ObjectRef
 from syncer.registry.ownership import Convention, Naming
-from tests.syncer.registry.test_transactions import Etcd, desires, stores
+from tests.syncer.registry.test_transactions import Etcd, desires, holdings, stores
 
 REF = ObjectRef("ingress", "default", "web")
 OURS = (
@@ -146,11 +146,20 @@ def test_strictly_owned_names_may_have_keys_of_several_owners():
     assert etcd.values() == theirs | by_hand
 
 
+def test_under_strict_ownership_a_strangers_key_beside_a_new_one_of_ours_stays_a_strangers():
+    by_hand = {b"/skydns/local/k8s/foo/1a2b3c4d": b'{"host":"1.2.3.4"}'}
+    etcd = Etcd(by_hand, STRICT)
+    etcd.sync([a()])
+    assert etcd.planned([a()])[0].changes == ()
+    etcd.sync([])
+    assert etcd.values() == by_hand
+
+
 @given(desires, desires, stores)
 def test_under_strict_ownership_runs_converge_and_spare_what_is_not_ours(first, second, before):
     etcd = Etcd(before, STRICT)
-    holdings = etcd.inventory().holdings.values()
-    ours = {held.key for holding in holdings for held in (*holding.hosts, *holding.texts)}
+    held_by_us = holdings(etcd.inventory())
+    ours = {held.key for holding in held_by_us for held in (*holding.hosts, *holding.texts)}
     for desired in (first, second):
         etcd.sync(desired)
         assert etcd.planned(desired)[0].changes == ()

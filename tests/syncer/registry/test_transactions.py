@@ -11,7 +11,7 @@ from dnsserver.skydns.key import prefix_of
 from syncer.endpoint import Endpoint, ObjectRef, target_order
 from syncer.plan import plan
 from syncer.registry.inventory import take_inventory
-from syncer.registry.ownership import Convention
+from syncer.registry.ownership import Convention, Naming
 from syncer.registry.transactions import transactions
 
 PREFIX = prefix_of("/skydns")
@@ -69,6 +69,10 @@ class Etcd:
 
     def ours(self):
         return {(r.name, r.type): r for r in self.inventory().current if r.owner_id == self.owner_id}
+
+
+def holdings(inventory):
+    return [holding for name in inventory.names for holding in inventory.at(name).holdings.values()]
 
 
 def ownership(owner=ME, resource="ingress/default/cheese"):
@@ -151,7 +155,7 @@ def test_one_run_converges_and_the_next_changes_nothing(desired, before):
 def test_what_is_not_ours_keeps_its_octets(first, second, before):
     etcd = Etcd(before)
     inventory = etcd.inventory()
-    ours = {held.key for holding in inventory.holdings.values() for held in (*holding.hosts, *holding.texts)}
+    ours = {held.key for holding in holdings(inventory) for held in (*holding.hosts, *holding.texts)}
     etcd.sync(first)
     etcd.sync(second)
     after = etcd.values()
@@ -434,3 +438,58 @@ def test_a_label_too_long_for_an_ownership_name_keeps_it_in_the_record():
     assert json.loads(value)["text"] == ownership()
     etcd.sync([])
     assert etcd.values() == {}
+
+
+NAMINGS = [Naming(), Naming(prefix="own."), Naming(wildcard="any")]
+starry = st.dictionaries(
+    st.sampled_from(
+        [
+            *(b"/skydns/test/*/1a2b3c4d", b"/skydns/test/any/1a2b3c4d", b"/skydns/test/a-any/1a2b3c4d"),
+            *(b"/skydns/test/own/a-a/1a2b3c4d", b"/skydns/test/a/1a2b3c4d"),
+        ]
+    ),
+    st.sampled_from(
+        [json_of(host="192.0.2.1", targetstrip=1), json_of(text=ownership(), targetstrip=1), b"no json"]
+    ),
+)
+
+
+@given(
+    st.lists(st.tuples(stores | starry, st.sets(st.integers(0, 20))), max_size=4), st.sampled_from(NAMINGS)
+)
+def test_keys_taken_one_after_the_other_give_what_the_last_of_each_gives_at_once(happened, naming):
+    convention = Convention(naming=naming)
+    there, revision = {}, 0
+    followed = take_inventory([], PREFIX, ME, convention)
+    kept = {}
+    for values, gone in happened:
+        entries = [*values.items()]
+        entries += [(key, None) for number, key in enumerate(sorted(there)) if number in gone]
+        for key, value in entries:
+            revision += 1
+            there[key] = Entry(key, value, revision)
+            followed.apply([there[key]])
+            kept |= {name: followed.at(name) for name in followed.take_touched()}
+    fresh = take_inventory([e for e in there.values() if e.value is not None], PREFIX, ME, convention)
+    assert set(followed.names) == set(fresh.names)
+    for name in fresh.names:
+        assert followed.at(name) == fresh.at(name) == kept[name]
+    assert followed.revisions() == fresh.revisions()
+
+
+@given(stores, stores)
+def test_a_store_that_was_restored_is_taken_as_it_is(later, restored):
+    inventory = take_inventory([Entry(key, value, 9) for key, value in later.items()], PREFIX, ME)
+    entries = [Entry(key, value, 3) for key, value in restored.items()]
+    inventory.replace(entries)
+    fresh = take_inventory(entries, PREFIX, ME)
+    assert {n: inventory.at(n) for n in inventory.names} == {n: fresh.at(n) for n in fresh.names}
+
+
+def test_a_record_that_comes_takes_an_ownership_from_the_star_that_shares_its_name():
+    inventory = take_inventory([], PREFIX, ME, Convention(naming=Naming(wildcard="any")))
+    note = json_of(text=ownership(), targetstrip=1)
+    inventory.apply([Entry(b"/skydns/test/a-any/1a2b3c4d", note, 1)])
+    assert set(inventory.names) == {"*.test"}
+    inventory.apply([Entry(b"/skydns/test/any/1a2b3c4d", json_of(host="192.0.2.1", targetstrip=1), 2)])
+    assert set(inventory.names) == {"any.test"}

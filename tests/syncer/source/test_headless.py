@@ -3,10 +3,10 @@
 import pytest
 import yaml
 
-from syncer.source.around import Around
 from syncer.source.filters import Options
 from syncer.source.objects import read_node, read_pod, read_service, read_slice
 from syncer.source.service import endpoints_of_services
+from tests.syncer.source.surroundings import around
 
 SERVICE = """
 metadata: {name: db, annotations: {external-dns.kubernetes.io/hostname: db.test}}
@@ -51,12 +51,12 @@ def records(service=SERVICE, pods=PODS, slices=SLICES, nodes=NODES, annotate=Non
     raw["metadata"]["annotations"] |= {
         f"external-dns.kubernetes.io/{k}": v for k, v in (annotate or {}).items()
     }
-    around = Around(
-        read_nodes=lambda: [read_node(each) for each in yaml.safe_load(nodes)],
-        read_pods=lambda: [read_pod(each) for each in yaml.safe_load(pods)],
-        read_slices=lambda: [read_slice(each) for each in yaml.safe_load(slices)],
+    known = around(
+        nodes=[read_node(each) for each in yaml.safe_load(nodes)],
+        pods=[read_pod(each) for each in yaml.safe_load(pods)],
+        slices=[read_slice(each) for each in yaml.safe_load(slices)],
     )
-    derived = endpoints_of_services([read_service(raw)], around, Options(**options))
+    derived = endpoints_of_services([read_service(raw)], known, Options(**options))
     return {(e.name, e.type): e.targets for e in derived.endpoints}
 
 
@@ -91,8 +91,8 @@ def test_without_a_selector_nothing_is_published():
 
 
 def test_while_pods_are_not_known_the_service_is_unsettled_as_its_pods_names_cannot_be_told():
-    around = Around(read_slices=list)
-    derived = endpoints_of_services([read_service(yaml.safe_load(SERVICE))], around, Options())
+    known = around(slices=[])
+    derived = endpoints_of_services([read_service(yaml.safe_load(SERVICE))], known, Options())
     assert (derived.endpoints, derived.pending, derived.unsettled) == (
         (),
         {"db.test"},
@@ -101,12 +101,10 @@ def test_while_pods_are_not_known_the_service_is_unsettled_as_its_pods_names_can
 
 
 def test_pods_are_not_asked_for_by_services_that_do_not_need_them():
-    def fail():
-        raise AssertionError
-
-    around = Around(read_nodes=fail, read_pods=fail, read_slices=fail)
+    known = around()
     raw = yaml.safe_load(SERVICE.replace("clusterIP: None", "type: ExternalName, externalName: db.example."))
-    derived = endpoints_of_services([read_service(raw)], around, Options())
+    derived = endpoints_of_services([read_service(raw)], known, Options())
+    assert known.asked == set()
     assert [(e.type, e.targets) for e in derived.endpoints] == [("CNAME", ("db.example",))]
 
 

@@ -2,11 +2,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncer.endpoint import Rejection
-from syncer.source.around import Around
 from syncer.source.filters import Options
 from syncer.source.ingress import endpoints_of_ingresses
 from syncer.source.objects import read_ingress, read_node, read_pod, read_service, read_slice
 from syncer.source.service import endpoints_of_services
+from tests.syncer.source.surroundings import around
 
 scalars = st.none() | st.booleans() | st.integers(-5, 99999) | st.floats() | st.text(max_size=8)
 anything = st.recursive(
@@ -53,12 +53,12 @@ raws = (
 def test_whatever_an_object_holds_reading_it_never_raises(objects):
     options = Options(publish_internal_services=True)
     endpoints_of_ingresses([read_ingress(raw) for raw in objects], options)
-    around = Around(
-        read_nodes=lambda: [read_node(raw) for raw in objects],
-        read_slices=lambda: [read_slice(raw) for raw in objects],
-        read_pods=lambda: [read_pod(raw) for raw in objects],
+    known = around(
+        nodes=[read_node(raw) for raw in objects],
+        slices=[read_slice(raw) for raw in objects],
+        pods=[read_pod(raw) for raw in objects],
     )
-    endpoints_of_services([read_service(raw) for raw in objects], around, options)
+    endpoints_of_services([read_service(raw) for raw in objects], known, options)
 
 
 def test_fields_of_the_wrong_type_are_named_and_the_rest_is_read():

@@ -10,7 +10,8 @@ from syncer.source.gateway import read_gateway, read_http_route, read_namespace
 from syncer.source.node import endpoints_of_nodes
 from syncer.source.objects import read_node, read_pod, read_slice
 from syncer.source.routes import endpoints_of_routes
-from syncer.source.shaping import Shape, shaped
+from syncer.source.shaping import Shape
+from tests.syncer.source.surroundings import around, published
 from tests.syncer.source.test_headless import PODS, SLICES
 from tests.syncer.source.test_objects import anything
 from tests.syncer.source.test_routes import GATEWAY, ROUTE
@@ -58,9 +59,12 @@ def objects(draw):
 def test_an_object_with_any_field_spoilt_is_read_as_far_as_it_goes(raws):
     options = Options()
     routes = [read_http_route(raw) for raw in (*raws, *WHOLE)]
-    gateways = [read_gateway(raw) for raw in (*WHOLE, *raws)]
+    known = around(
+        gateways=[read_gateway(raw) for raw in (*WHOLE, *raws)],
+        namespaces=[read_namespace(raw) for raw in raws],
+    )
     found = [
-        endpoints_of_routes(routes, gateways, lambda: [read_namespace(raw) for raw in raws], options),
+        endpoints_of_routes(routes, known, options),
         endpoints_of_dns_endpoints([read_dns_endpoint(raw) for raw in raws], options),
         endpoints_of_nodes([read_node(raw) for raw in raws], options),
     ]
@@ -68,4 +72,4 @@ def test_an_object_with_any_field_spoilt_is_read_as_far_as_it_goes(raws):
         read_pod(raw)
         read_slice(raw)
     everything = [endpoint for derived in found for endpoint in derived.endpoints]
-    shaped(everything, Shape(create_ptr=True, managed_types=frozenset({"A", "PTR"})))
+    published(everything, Shape(create_ptr=True, managed_types=frozenset({"A", "PTR"})))

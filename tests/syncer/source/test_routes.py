@@ -7,6 +7,7 @@ from syncer.source.filters import Options
 from syncer.source.gateway import read_gateway, read_http_route, read_namespace, read_route
 from syncer.source.routes import endpoints_of_routes, intersection
 from syncer.source.selector import Selector
+from tests.syncer.source.surroundings import around
 
 GATEWAY = """
 metadata: {name: gw, namespace: infra, labels: {tier: public}}
@@ -30,7 +31,7 @@ def derive(route=ROUTE, gateway=GATEWAY, kind="HTTPRoute", namespaces="[]", **op
     gateways = [read_gateway(yaml.safe_load(gateway))]
     known = [read_namespace(each) for each in yaml.safe_load(namespaces)]
     routes = [read_route(kind, yaml.safe_load(route))]
-    return endpoints_of_routes(routes, gateways, lambda: known, Options(**options))
+    return endpoints_of_routes(routes, around(gateways=gateways, namespaces=known), Options(**options))
 
 
 def records(*arguments, **named):
@@ -126,10 +127,10 @@ def test_gateways_can_be_chosen_by_flag(options):
 
 def test_names_are_pending_while_gateways_or_namespaces_are_not_known():
     routes = [read_http_route(yaml.safe_load(ROUTE))]
-    derived = endpoints_of_routes(routes, None, list, Options())
+    derived = endpoints_of_routes(routes, around(namespaces=[]), Options())
     assert (derived.pending, derived.unsettled) == ({"shop.test"}, {"httproute/web/shop"})
     chosen = read_gateway(yaml.safe_load(GATEWAY.replace("from: All", "from: Selector")))
-    assert endpoints_of_routes(routes, [chosen], lambda: None, Options()).pending == {"shop.test"}
+    assert endpoints_of_routes(routes, around(gateways=[chosen]), Options()).pending == {"shop.test"}
 
 
 @pytest.mark.parametrize(

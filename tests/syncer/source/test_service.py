@@ -1,10 +1,10 @@
 import pytest
 
 from syncer.endpoint import ObjectRef
-from syncer.source.around import Around
 from syncer.source.filters import Options
 from syncer.source.objects import Node, Service
 from syncer.source.service import endpoints_of_services
+from tests.syncer.source.surroundings import around
 
 GA = "external-dns.kubernetes.io/"
 NODE = Node(ref=ObjectRef("node", "", "n1"), external=("192.0.2.1",), internal=("10.0.0.1", "2001:db8::1"))
@@ -19,8 +19,8 @@ def service(type_="LoadBalancer", name="nginx", annotations=None, **more):
 
 
 def records(*services, nodes=(NODE, INNER, CORDONED), **options):
-    around = Around(read_nodes=lambda: nodes)
-    derived = endpoints_of_services(services, around, Options(**options))
+    known = around(nodes=nodes)
+    derived = endpoints_of_services(services, known, Options(**options))
     return {(e.name, e.type): e.targets for e in derived.endpoints}
 
 
@@ -68,7 +68,7 @@ def test_access_chooses_the_nodes_addresses(access, expected):
 
 
 def test_node_ports_are_pending_until_the_nodes_are_known():
-    derived = endpoints_of_services([service("NodePort"), service(name="b")], Around(), Options())
+    derived = endpoints_of_services([service("NodePort"), service(name="b")], around(), Options())
     assert derived.pending == {"out.test", "in.test"}
 
 

@@ -4,8 +4,10 @@ import re
 import pytest
 
 from syncer.endpoint import Endpoint, ObjectRef, Target
+from syncer.source.derived import merge
 from syncer.source.filters import RegexFilter
-from syncer.source.shaping import MANAGED, Shape, shaped
+from syncer.source.shaping import MANAGED, Shape
+from tests.syncer.source.surroundings import published
 
 REF = ObjectRef("service", "default", "web")
 
@@ -15,7 +17,7 @@ def endpoint(name="a.test", type_="A", targets=("192.0.2.1",), **more):
 
 
 def records(*endpoints, **flags):
-    return {(e.name, e.type): e.targets for e in shaped(endpoints, Shape(**flags))}
+    return {(e.name, e.type): e.targets for e in published(endpoints, Shape(**flags))}
 
 
 NET = (ipaddress.ip_network("192.0.2.0/24"),)
@@ -48,7 +50,7 @@ def test_forced_targets_replace_all_but_keep_names_and_other_types():
 
 
 def test_a_default_ttl_is_for_what_sets_none():
-    found = shaped([endpoint(), endpoint("b.test", ttl=5)], Shape(default_ttl=60))
+    found = published([endpoint(), endpoint("b.test", ttl=5)], Shape(default_ttl=60))
     assert {e.name: e.ttl for e in found} == {"a.test": 60, "b.test": 5}
 
 
@@ -60,12 +62,12 @@ def test_reverse_records_gather_the_names_of_an_address_with_their_lowest_ttl():
         endpoint("c.test", "AAAA", ["2001:db8::1"]),
     ]
     shape = Shape(create_ptr=True, managed_types=MANAGED | {"PTR"})
-    found = {e.name: (e.targets, e.ttl) for e in shaped(everything, shape) if e.type == "PTR"}
+    found = {e.name: (e.targets, e.ttl) for e in published(everything, shape) if e.type == "PTR"}
     assert found["1.2.0.192.in-addr.arpa"] == (("a.test", "b.test"), 30)
     assert len(found) == 2
-    assert all(e.type != "PTR" for e in shaped(everything, Shape(managed_types=MANAGED | {"PTR"})))
-    asked = shaped([endpoint(wants_ptr=True)], Shape(managed_types=MANAGED | {"PTR"}))
-    assert [e.type for e in asked] == ["A", "PTR"]
+    assert all(e.type != "PTR" for e in published(everything, Shape(managed_types=MANAGED | {"PTR"})))
+    asked = published([endpoint(wants_ptr=True)], Shape(managed_types=MANAGED | {"PTR"}))
+    assert sorted(e.type for e in asked) == ["A", "PTR"]
 
 
 @pytest.mark.parametrize(
@@ -80,3 +82,15 @@ def test_reverse_records_gather_the_names_of_an_address_with_their_lowest_ttl():
 def test_expressions_choose_names_and_the_exclusion_is_first(include, exclude, name, held):
     made = RegexFilter(include and re.compile(include), exclude and re.compile(exclude))
     assert made.holds(name) is held
+
+
+def test_where_addresses_are_united_the_oldest_object_gives_the_ttl_and_the_resource():
+    old = ObjectRef("service", "default", "z", "2024-01-01T00:00:00Z")
+    young = ObjectRef("service", "default", "a", "2025-01-01T00:00:00Z")
+    both = [
+        Endpoint(name="a.test", type="A", targets=("192.0.2.1",), ttl=5, resource=young),
+        Endpoint(name="a.test", type="A", targets=("192.0.2.2",), ttl=9, resource=old),
+    ]
+    [united] = merge(both, across_ttls=True)
+    assert (united.targets, united.ttl, united.resource) == (("192.0.2.1", "192.0.2.2"), 9, old)
+    assert len(merge(both, across_ttls=False)) == 2

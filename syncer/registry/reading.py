@@ -1,0 +1,87 @@
+"""One key in etcd, as far as it can be read. Pure."""
+
+from dataclasses import replace
+from typing import NamedTuple, Protocol
+
+from dnsserver.skydns.key import Key, labels_of
+from dnsserver.skydns.ownership import Ownership, is_ownership, parse_text
+from dnsserver.skydns.record import Record, RecordError, decode
+from syncer.endpoint import RecordType, Rejection
+from syncer.registry.ownership import is_label, label_of
+from syncer.registry.values import record_of, target_of
+
+
+class Entry(Protocol):
+    """A key as etcd has it."""
+
+    @property
+    def key(self) -> Key: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def revision(self) -> int: ...
+    @property
+    def lease(self) -> int: ...
+
+
+class Held(NamedTuple):
+    """One key with a record that could be read."""
+
+    key: Key
+    record: Record
+    revision: int
+    data: str
+    """Canonical: the address or name of a host key, the text of an ownership key."""
+    is_plain: bool
+    """Of the shape that ExternalDNS or a syncer writes, where the name's other records have theirs."""
+
+
+class Reading(NamedTuple):
+    """What a key says: it is a record's, an ownership's, or neither."""
+
+    revision: int
+    name: str = ""
+    held: Held | None = None
+    type: RecordType | None = None
+    """Of a record's."""
+    ownership: Ownership | None = None
+    """Of an ownership's."""
+    fault: Rejection | None = None
+
+
+def read(entry: Entry, prefix: Key) -> Reading:
+    """Return what a key says."""
+    try:
+        name, held = _read(entry, prefix)
+    except RecordError as error:
+        shown = entry.key.decode("utf-8", "backslashreplace")
+        return Reading(entry.revision, fault=Rejection(shown, "shape", str(error)))
+    if held.record.host:
+        return Reading(entry.revision, name, held, target_of(name, held.record)[0])
+    if (ownership := parse_text(held.record.text)) is not None:
+        return Reading(entry.revision, name, held, ownership=ownership)
+    if held.record.text and not is_ownership(held.record.text):
+        return Reading(entry.revision, name, held, "TXT")
+    return Reading(entry.revision)
+
+
+def _read(entry: Entry, prefix: Key) -> tuple[str, Held]:
+    labels = labels_of(entry.key, prefix)
+    record = decode(entry.value or b"")
+    strip = record.targetstrip if record.targetstrip < len(labels) else 0
+    own = labels[strip:]
+    name = b".".join(own).decode("utf-8", "surrogateescape")
+    type_, data = target_of(name, record)
+    made_here = replace(
+        record_of(type_, data, ttl=record.ttl, group=record.group),
+        host=record.host,
+        text=record.text if not record.host or parse_text(record.text) else "",
+        owner=record.owner,
+    )
+    is_plain = record == made_here and is_label(labels[0]) and not entry.lease
+    return name, Held(entry.key, record, entry.revision, data, is_plain)
+
+
+def has_our_label(held: Held, name: str, type_: RecordType, data: str) -> bool:
+    """Say whether a key's label is the one that we would give, which settles who wrote it."""
+    return held.key.endswith(b"/" + label_of(name, type_, data).encode())
