@@ -18,6 +18,8 @@ from dnsserver.limits.access import Access, Rule, action_of
 from dnsserver.limits.cookies import Cookies
 from dnsserver.limits.networks import first_list
 from dnsserver.limits.rates import Limit, Rates
+from dnsserver.querylog.entry import coredns, in_json
+from dnsserver.querylog.log import CLOSE, Choice, QueryLog
 from dnsserver.wire import const
 from dnsserver.zone.table import ZoneTable
 
@@ -27,12 +29,18 @@ REREAD: Final = 10.0
 """Seconds until a changed file of secrets is seen."""
 
 
+STANDARD_OUTPUT: Final = 1
+"""The descriptor that the query log is written to; all else is logged to standard error."""
+
+_LINES: Final = {"coredns": coredns, "json": in_json}
+
+
 class Policies:
     """The policies of one server, with their counters. `start` and `close` run on its event loop."""
 
     def __init__(self, config: models.Config) -> None:
         self._told = _told(config)
-        self._access = self._rates = self._cookies = None
+        self._access = self._rates = self._cookies = self._log = None
         self._timer: asyncio.TimerHandle | None = None
         if config.acl:
             self._access = Access(action_of([Rule(rule.networks, rule.action) for rule in config.acl]))
@@ -45,12 +53,24 @@ class Policies:
             self._secret_file, self._secrets = config.cookies.path, config.cookies.secrets
             self._secret_fault = ""
 
+        if config.log.queries != "none":
+            choice = Choice(config.log.queries, config.log.query_sample, config.log.query_rate)
+            self._log = QueryLog(choice, _LINES[config.log.query_format], STANDARD_OUTPUT)
+
     def start(self) -> None:
-        """Follow the file of secrets."""
+        """Write the query log, and follow the file of secrets."""
+        if self._log:
+            self._log.start()
+        self._follow()
+
+    def _follow(self) -> None:
         if self._cookies:
             self._timer = asyncio.get_running_loop().call_later(REREAD, self._reread, self._cookies)
 
-    def close(self) -> None:
+    def close(self, *, wait: bool = True) -> None:
+        """End; if asked to wait, when the query log is written."""
+        if self._log:
+            self._log.close(CLOSE if wait else 0)
         if self._timer:
             self._timer.cancel()
 
@@ -58,7 +78,7 @@ class Policies:
         """Return the policies of the next configuration, these themselves if it has the same; started."""
         if _told(config) == self._told:
             return self
-        self.close()
+        self.close(wait=False)
         policies = Policies(config)
         policies.start()
         return policies
@@ -75,7 +95,7 @@ class Policies:
         Where there is no policy it is asked for the octets alone, as cheaply as without this.
         """
         rates = self._rates if transport == "udp" else None
-        if not (self._access or self._cookies or rates):
+        if not (self._access or self._cookies or self._log or rates):
             return responder.respond, deferred
         handle = answer = _either(responder.respond, deferred)
         if rates:
@@ -85,6 +105,8 @@ class Policies:
         if self._access:
             refuse = partial(responder.refuse, rcode=const.REFUSED, error=const.EDE_PROHIBITED)
             handle = self._access.around(handle, refuse)
+        if self._log:
+            handle = self._log.around(handle, transport)
         return None, handle
 
     def metrics(self) -> Iterable[Metric]:
@@ -99,6 +121,10 @@ class Policies:
             counts = {name: getattr(cookies, name) for name in ("valid", "new", "invalid", "malformed")}
             yield _counter("cookies", "Queries with a cookie, by what it is.", "cookie", counts)
 
+        if lines := self._log:
+            counts = {"written": lines.written, "limited": lines.limited, "lost": lines.lost}
+            yield _counter("query_log_lines", "Lines of the query log.", "fate", counts)
+
     def _reread(self, cookies: Cookies) -> None:
         try:
             secrets = cookie_secrets(self._secret_file)
@@ -112,11 +138,11 @@ class Policies:
                 self._secrets = secrets
                 cookies.replace(secrets)
                 log.info("%s has changed: cookies are made with what it holds now", self._secret_file)
-        self.start()
+        self._follow()
 
 
 def _told(config: models.Config) -> object:
-    return config.acl, config.rrl, config.cookies
+    return config.acl, config.rrl, config.cookies, config.log
 
 
 def _either(respond: Respond, deferred: Handle) -> Handle:

@@ -69,7 +69,13 @@ class StatusPage(Model):
 class Log(Model):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["text", "json"] = "text"
-    queries: Literal["none"] = "none"
+    queries: Literal["none", "all", "success", "denial", "error"] = "none"
+    """Which queries have a line on standard output: by the class of their response, as in CoreDNS."""
+    query_format: Literal["coredns", "json"] = "coredns"
+    query_sample: Annotated[int, Field(ge=1)] = 1
+    """One of so many of these queries is logged."""
+    query_rate: Annotated[int, Field(ge=0)] = 1000
+    """Lines a second of one process, at most; 0: no limit."""
 
 
 class Config(Model):

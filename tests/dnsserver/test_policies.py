@@ -186,3 +186,21 @@ def test_a_faulty_policy_is_told_with_its_place(tmp_path, text, octets, fault):
     (told,) = caught.value.faults
     assert fault in told
     assert told.startswith(f"{tmp_path / 'zone.yaml'}:4:")
+
+
+def test_queries_are_logged_on_standard_output_and_what_is_logged_stays_of_its_line(tmp_path):
+    with DnsServer(tmp_path, zones=ZONE + "log: {queries: all}\n") as server:
+        server.ask("ns.dns.k8s.local.")
+        server.ask('evil"\\010[INFO].k8s.local.', tcp=True)
+        server.stop()  # what waits is written
+        lines = [line for line in server.log().splitlines() if line.startswith("[INFO]")]
+    assert [line.split()[4:8] for line in lines] == [
+        ['"A', "IN", "ns.dns.k8s.local.", "udp"],
+        ['"A', "IN", 'evil\\"\\010[info].k8s.local.', "tcp"],
+    ]
+
+
+def test_a_metric_says_what_became_of_lines(tmp_path):
+    with DnsServer(tmp_path, zones=ZONE + "log: {queries: success, query_rate: 1}\n") as server:
+        flood(server, "127.0.0.1", count=50)
+        eventually(lambda: server.metric("dnsserver_query_log_lines_total") == 50, 10)
