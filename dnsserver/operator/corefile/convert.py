@@ -10,7 +10,7 @@ from dnsserver.operator.corefile.parse import Directive, Place, ServerBlock
 NOT_NEEDED: Final = {
     "errors": "faults are always logged",
     "any": "ANY is always answered as RFC 8482 has it",
-    "loop": "names are never asked of this server by itself",
+    "loop": "upstreams that lead back here are always noticed",
     "minimal": "responses are minimal unless a zone says `minimal: false`",
     "metadata": "nothing reads it",
 }
@@ -100,6 +100,8 @@ def convert(
     conversion.remarks = sorted(set(conversion.remarks))
     listeners = conversion.listeners()
     where = {"listen": listeners} if listeners else {}
+    if "upstreams" not in conversion.data.get("forward", {}):
+        conversion.data.pop("forward", None)
     return {**where, **conversion.data, "zones": list(conversion.zones.values())}
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from dnsserver.operator.corefile.convert import Conversion, Plugin
+from dnsserver.operator.corefile.forwarding import cache, forward
 from dnsserver.operator.corefile.parse import Directive
 from dnsserver.operator.corefile.zones import etcd, file, hosts, transfer
 
@@ -77,14 +78,6 @@ def log(conversion: Conversion, directive: Directive, zones: Sequence[str]) -> N
 
 def debug(conversion: Conversion, directive: Directive, zones: Sequence[str]) -> None:
     conversion.section(directive, "log", {"level": "debug"})
-
-
-def cache(conversion: Conversion, directive: Directive, zones: Sequence[str]) -> None:
-    conversion.remark(directive, "not needed: answers come from memory")
-
-
-def forward(conversion: Conversion, directive: Directive, zones: Sequence[str]) -> None:
-    conversion.remark(directive, "names outside the zones are refused: leave them to the clients' resolver")
 
 
 def loadbalance(conversion: Conversion, directive: Directive, zones: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from dnsserver.operator.corefile.parse import Directive
 from dnsserver.wire import name
 from dnsserver.wire.name import NameFault
 
-_OUT_OF_ZONE = "aliases that lead out of the zones are not followed: the clients' resolver does"
+_OUT_OF_ZONE = "aliases that lead out of the zones are followed by `forward`, if there is one"
 _NOTHING_NEXT = "a name that is not there is denied; nothing is asked next"
 
 

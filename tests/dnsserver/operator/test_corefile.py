@@ -59,6 +59,11 @@ def records(etcd: EmbeddedEtcd) -> str:
 
 
 def started(file: Path, port: int, etcd: str, prefix: str) -> Program:
+    """Start what was imported, with upstreams on loopback where nobody listens."""
+    text = file.read_text()
+    for upstream in ("8.8.8.8:53", "9.9.9.9:853"):
+        text = text.replace(upstream, f"127.0.0.1:{free_port()}")
+    file.write_text(text)
     pages = (f"--{page}-listen=127.0.0.1:{free_port()}" for page in ("health", "metrics", "ready"))
     where = (f"--listen=127.0.0.1:{port}", f"--etcd-endpoints={etcd}", f"--etcd-prefix={prefix}")
     return Program("dnsserver", "--config", str(file), *where, *pages)
@@ -83,6 +88,16 @@ def test_a_corefile_of_2018_is_imported_started_and_answers(
         assert resolver.rcode("nothing.k8s.local") == "NXDOMAIN"
         (soa,) = resolver.ask("k8s.local", "SOA").answer
         assert soa.to_text().startswith("k8s.local. 300 IN SOA ns.dns.k8s.local. hostmaster.k8s.local. ")
+
+
+def test_a_cache_without_a_forwarder_becomes_nothing(tmp_path):
+    assert "forward" not in converted("k8s.local {\n etcd\n cache 30\n}", tmp_path)[0]
+
+
+def test_the_proxy_of_2018_becomes_a_forwarder(tmp_path, dnsserver):
+    file, _ = imported("2018.Corefile", tmp_path, dnsserver)
+    (upstream,) = load(file).forward.upstreams
+    assert str(upstream.address.address) == "8.8.8.8:53"
 
 
 def test_a_corefile_of_today_is_imported_started_and_answers(
@@ -170,12 +185,48 @@ ETCD = "etcd {\n endpoint https://127.0.0.1:2379\n}"
                 },
             ],
         ),
+        (
+            ". {\n etcd k8s.local\n cache 30\n proxy . 8.8.8.8:53 [2001:db8::1]:54 192.0.2.1\n}",
+            "forward",
+            {
+                "upstreams": [
+                    {"address": "8.8.8.8:53"},
+                    {"address": "[2001:db8::1]:54"},
+                    {"address": "192.0.2.1:53"},
+                ],
+                "cache": {"max_ttl": 30},
+            },
+        ),
+        (
+            ". {\n etcd k8s.local\n forward . tls://9.9.9.9 dns://192.0.2.1 {\n"
+            "  tls_servername dns.quad9.net\n  max_fails 5\n  health_check 1500ms\n"
+            "  max_concurrent 50\n  policy sequential\n }\n}",
+            "forward",
+            {
+                "upstreams": [
+                    {"address": "tls://9.9.9.9:853", "server_name": "dns.quad9.net"},
+                    {"address": "192.0.2.1:53"},
+                ],
+                "health": {"failures": 5, "interval": 2},
+                "max_in_flight": 50,
+            },
+        ),
+        (
+            ". {\n etcd k8s.local\n forward . resolv.conf\n cache {\n  success 5000 60 5\n  denial 100 7\n"
+            "  servfail 2s\n }\n}",
+            "forward",
+            {
+                "upstreams": [{"address": "192.0.2.7:53"}, {"address": "[2001:db8::7]:53"}],
+                "cache": {"max_ttl": 60, "negative_ttl": 7, "failure_ttl": 2},
+            },
+        ),
         ("k8s.local\netcd\nerrors", "zones", [{"name": "k8s.local"}]),
     ],
 )
 def test_a_plugin_becomes_its_counterpart(text, key, value, tmp_path):
     for file in ("c.pem", "k.pem", "ca.pem"):
         (tmp_path / file).touch()
+    (tmp_path / "resolv.conf").write_text("search x\nnameserver 192.0.2.7\nnameserver 2001:db8::7\n")
     data, _ = converted(text, tmp_path)
     assert data[key] == yaml.safe_load(yaml.safe_dump(value).replace("DIR", str(tmp_path)))
 
@@ -204,6 +255,21 @@ def test_a_plugin_becomes_its_counterpart(text, key, value, tmp_path):
         ("k8s.local {\n etcd\n bind eth0\n}", "3: bind: eth0: expected an address"),
         ("k8s.local {\n etcd\n acl {\n  allow type A net *\n }\n}", "4: allow: rules for some types"),
         ("k8s.local {\n etcd\n}\nb:54 {\n etcd\n}", "1: all zones are served on all of the ports 53, 54"),
+        ("k8s.local {\n etcd\n forward x.example 192.0.2.1\n}", "3: forward: only `.` can be forwarded"),
+        ("k8s.local {\n etcd\n forward . dns.example\n}", "3: forward: dns.example: expected an address"),
+        (
+            "k8s.local {\n etcd\n forward . 192.0.2.1\n forward . 192.0.2.2\n}",
+            "4: forward: there is one `forward` for the whole server",
+        ),
+        (
+            "k8s.local {\n etcd\n forward . 192.0.2.1 {\n  policy random\n }\n}",
+            "4: policy: upstreams are asked in order",
+        ),
+        (
+            "k8s.local {\n etcd\n forward . 192.0.2.1 {\n  except a.example\n }\n}",
+            "4: except: no counterpart",
+        ),
+        ("k8s.local {\n etcd\n cache {\n  prefetch 5\n }\n}", "4: prefetch: no counterpart"),
         ("tls://k8s.local {\n etcd\n}", "1: tls://k8s.local: only plain DNS is served"),
     ],
 )
