@@ -10,7 +10,15 @@ from dnsserver.forward.stream import Tls
 from dnsserver.forward.upstream import Upstream, UpstreamError
 from dnsserver.wire import const
 from dnsserver.wire.name import from_text
-from tests.dnsserver.forward.upstreams import Certificate, certificate, honest, silent, until, upstream
+from tests.dnsserver.forward.upstreams import (
+    Certificate,
+    answer,
+    certificate,
+    honest,
+    silent,
+    until,
+    upstream,
+)
 
 
 def asked(number: int = 0) -> Asked:
@@ -86,12 +94,12 @@ async def test_a_connection_that_the_upstream_has_closed_is_made_again(ours):
 async def test_a_response_to_another_question_is_waited_past(ours):
     async with upstream(tls=ours.context()) as liar:
         liar.tcp = lambda query: [
-            honest(query.replace(b"\2n1", b"\2n2"))[0],
-            bytes((query[0] ^ 1,)) + honest(query)[0][1:],
-            honest(query)[0],
+            answer(query.replace(b"\2n1", b"\2n2"), address="192.0.2.66"),
+            bytes((query[0] ^ 1,)) + answer(query, address="192.0.2.66")[1:],
+            answer(query),
         ]
         found = over_tls(liar.address, ours)
-        assert (await found.ask(asked(1))).answer[0][0] == asked(1).name
+        assert (await found.ask(asked(1))).answer[0][1].rdatas == (b"\xc0\0\2\1",)
         found.close()
 
 

@@ -44,6 +44,13 @@ def truncating(query: bytes) -> list[bytes]:
     return [message.to_wire()]
 
 
+def referring(query: bytes) -> list[bytes]:
+    """Say what a server says that does not resolve."""
+    message = dns.message.make_response(dns.message.from_wire(query))
+    message.authority = [dns.rrset.from_text("test.", 300, "IN", "NS", "ns.test.")]
+    return [message.to_wire()]
+
+
 def failing(rcode: int) -> Says:
     def says(query: bytes) -> list[bytes]:
         message = dns.message.make_response(dns.message.from_wire(query))
