@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, suppress
 from typing import Final
 
@@ -18,14 +18,16 @@ from dnsserver.skydns.store import Conflict, Fenced, Store
 from syncer.config import Config, load
 from syncer.controller import Controller
 from syncer.flags import ConfigError
+from syncer.happening import Happening
 from syncer.health import Health
 from syncer.kube.client import ClientError, connect
+from syncer.kube.events import Recorder
 from syncer.leader import CALL_TIMEOUT, Election, leader_key
-from syncer.metrics import collect, collect_leadership
+from syncer.metrics import collect, collect_events, collect_leadership
 from syncer.observation import Observer
 from syncer.reconciler import Settings
 from syncer.registry.registry import Registry
-from syncer.worlds import Worlds
+from syncer.worlds import Worlds, api_kinds
 
 ONCE_TIMEOUT: Final = 60.0
 """Seconds that --once waits for all objects to be seen."""
@@ -103,8 +105,14 @@ class _Program:
             settings,
             clock=self._worlds.seen_time,
             leadership=self._election,
+            tell=self._tell,
         )
+        self._recorder: Recorder | None = None
         self._health = Health(self._controller, config.interval, self._election, self._observer.unseen)
+
+    def _tell(self, happenings: Iterable[Happening]) -> None:
+        if self._recorder is not None and not self._config.dry_run:
+            self._recorder.note(happenings)
 
     def _has_seen_all(self) -> bool:
         # Looking at the objects says which others they depend on.
@@ -144,6 +152,8 @@ class _Program:
             yield f"watch {number} of {len(watches)}", watch
         if self._election is not None:
             yield "the election", self._election.run
+        if self._recorder is not None:
+            yield "events", self._recorder.run
 
     def _new_election(self) -> Election:
         store = Store(self._config.etcd, CALL_TIMEOUT)
@@ -174,6 +184,9 @@ class _Program:
             raise Fatal(str(error)) from None
         stack.push_async_callback(client.close)
         self._worlds.open_api(client)
+        if config.events:
+            kinds = api_kinds(config.crd)
+            self._recorder = Recorder(client.request, config.events, kinds, self._observer.find)
 
     async def _listen(self, stack: AsyncExitStack) -> None:
         metrics = Metrics("syncer")
@@ -183,6 +196,8 @@ class _Program:
             self._health.is_store_up,
         )
         metrics.add(lambda: collect(statistics, is_store_up(), election.errors if election else 0))
+        if (recorder := self._recorder) is not None:
+            metrics.add(lambda: collect_events(recorder.dropped))
         if election is not None:
             metrics.add(lambda: collect_leadership(election.fence is not None, election.terms))
         pages = {

@@ -67,6 +67,8 @@ class Config:
     leader_elect: bool
     once: bool
     dry_run: bool
+    events: frozenset[str]
+    """Reasons of events that are written to the API."""
     metrics_host: str
     """Empty: all addresses."""
     metrics_port: int
@@ -109,6 +111,10 @@ def _check(arguments: argparse.Namespace) -> None:
         (
             arguments.provider != "coredns",
             f"--provider={arguments.provider}: syncer writes to etcd only (coredns)",
+        ),
+        (
+            bool(arguments.events_emit) and sources == {"manifests"},
+            "--events-emit needs a source from the Kubernetes API",
         ),
         *_ownership_faults(arguments),
         (not is_owner_id(arguments.txt_owner_id), "--txt-owner-id: expected letters, digits and _.:/@-"),
@@ -192,6 +198,7 @@ def _config(
         leader_elect=arguments.leader_elect and not arguments.dry_run,
         once=arguments.once,
         dry_run=arguments.dry_run,
+        events=frozenset(arguments.events_emit or ()),
         metrics_host=host,
         metrics_port=port,
         log_level=LEVELS[arguments.log_level],

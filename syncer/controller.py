@@ -7,13 +7,14 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final, Protocol
 
 from dnsserver.skydns.connection import Compacted, StoreUnavailable
 from dnsserver.skydns.store import Conflict, Fence, Fenced
+from syncer.happening import Happening, of_changes, of_rejections
 from syncer.ledger import Ledger
 from syncer.metrics import Statistics
 from syncer.notes import Notes
@@ -62,6 +63,10 @@ class Observer(Protocol):
         ...
 
 
+def _keep_quiet(_: Iterable[Happening]) -> None:
+    return None
+
+
 class Controller:
     """Reconciles one registry with what an observer sees."""
 
@@ -73,13 +78,14 @@ class Controller:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
         leadership: Leadership | None = None,
+        tell: Callable[[Iterable[Happening]], None] = _keep_quiet,
     ) -> None:
         """Make one.
 
         `clock` times the deletion grace; it stands still while objects cannot be watched. Without a
-        `leadership` this is the only writer.
+        `leadership` this is the only writer. `tell` takes what happens to the records of objects.
         """
-        self._leadership = leadership
+        self._leadership, self._tell = leadership, tell
         self.turned = time.monotonic()
         """When the loop last showed that it runs."""
         self._noticed: float | None = None
@@ -235,8 +241,9 @@ class Controller:
             raise
         self._note_store(True, "")
         self._note_changes(outcome.plan)
-        self._notes.grace(outcome.kept, statistics)
-        self._notes.refusal(outcome.limited, statistics)
+        self._tell(of_changes(outcome.plan.changes))
+        self._tell(self._notes.grace(outcome.kept, statistics))
+        self._tell(self._notes.refusal(outcome.limited, statistics))
         for name, rejections in outcome.rejected.items():
             self._ledger.put(name, rejections)
         for key, fault in outcome.faults.items():
@@ -286,8 +293,10 @@ class Controller:
             log.info("… and %d more", len(planned.changes) - _SHOWN_CHANGES)
 
     def _note_rejections(self) -> None:
-        for rejection in self._ledger.take_news():
+        news = self._ledger.take_news()
+        for rejection in news:
             log.warning("%s", rejection)
+        self._tell(of_rejections(news))
         self.statistics.rejected = self._ledger.reasons
 
 

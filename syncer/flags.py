@@ -6,7 +6,17 @@ from collections.abc import Callable, Mapping
 from typing import Final, cast
 
 from dnsserver.ops import log
-from syncer.arguments import ConfigError, Parser, Repeated, duration, positive_duration, share, switch
+from syncer.arguments import (
+    ConfigError,
+    Parser,
+    Repeated,
+    duration,
+    positive_duration,
+    repeated,
+    share,
+    switch,
+)
+from syncer.happening import REASONS
 from syncer.source_flags import add_source_flags
 
 __all__ = ["LEVELS", "ConfigError", "new_parser", "take_environment", "unknown_flag", "without_effect"]
@@ -151,6 +161,13 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
         default="1m",
         type=positive_duration,
         help="between two full resyncs; changes do not wait for it (default: 1m)",
+    )
+    repeated(
+        group,
+        "--events-emit",
+        "REASON",
+        f"write Kubernetes Events on the objects: {', '.join(REASONS)}",
+        choices=REASONS,
     )
     switch(group, "--once", "reconcile once and exit")
     switch(group, "--dry-run", "print what would change, and change nothing")

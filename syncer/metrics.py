@@ -140,6 +140,11 @@ def _lag(s: Statistics) -> Metric:
     return HistogramMetricFamily("syncer_lag_seconds", text, buckets=buckets, sum_value=s.lag_sum)
 
 
+def collect_events(dropped: int) -> Iterator[Metric]:
+    """Yield the metrics of Events."""
+    yield _counter("syncer_events_dropped", "Kubernetes Events that were not written.", dropped)
+
+
 def collect_leadership(is_leader: bool, terms: int) -> Iterator[Metric]:
     """Yield the metrics of an election."""
     yield _gauge("syncer_leader", "Whether this one writes.", is_leader)

@@ -1,8 +1,9 @@
 """Log lines and numbers about what a reconcile did not do, and what an operator can do about it."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from syncer.happening import Happening
 from syncer.metrics import Statistics
 from syncer.safety import Limited
 
@@ -17,21 +18,24 @@ class Notes:
         self._kept: frozenset[str] = frozenset()
         self._refused = 0
 
-    def grace(self, kept: frozenset[str], statistics: Statistics) -> None:
-        """Take the names that stay although their objects have no address for them."""
-        if new := sorted(kept - self._kept):
+    def grace(self, kept: Mapping[str, Sequence[str]], statistics: Statistics) -> Iterator[Happening]:
+        """Take the names that stay although their objects have no address for them, with the objects."""
+        new = sorted(kept.keys() - self._kept)
+        if new:
             log.warning(
                 "%d names have lost all their addresses while their objects still ask for them: %s; their "
                 "records stay for up to %.0f s (--deletion-grace)",
                 *(len(new), _some(new), self._deletion_grace),
             )
             statistics.grace_entered += len(new)
-        self._kept, statistics.names_in_grace = kept, len(kept)
+        self._kept, statistics.names_in_grace = frozenset(kept), len(kept)
+        text = f"has lost all its addresses; its records stay for up to {self._deletion_grace:.0f} s"
+        return (Happening(at, "RecordError", f"{name} {text}") for name in new for at in kept[name])
 
-    def refusal(self, limited: Limited, statistics: Statistics) -> None:
+    def refusal(self, limited: Limited, statistics: Statistics) -> Iterator[Happening]:
         """Take the names that stay because too many would have gone at once."""
-        count = len(limited.refused)
-        if count and not self._refused:
+        count, is_new = len(limited.refused), not self._refused
+        if count and is_new:
             log.error(
                 "refused to delete %d of %d names at once, over --max-delete-share=%g: %s; if nothing asks "
                 "for them any more, restart with --max-delete-share=1; else find out what the sources miss",
@@ -41,6 +45,9 @@ class Notes:
         elif self._refused and not count:
             log.info("no mass deletion is refused any more")
         self._refused, statistics.names_refused = count, count
+        text = f"is not deleted: {count} of {limited.held} names would go at once (--max-delete-share)"
+        lost = [(change.name, change.before.resource) for change in limited.lost if change.before]
+        return (Happening(at, "RecordError", f"{name} {text}") for name, at in lost if is_new)
 
 
 def _some(names: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 from syncer.desired import Asked, Desired, ObjectKey
-from syncer.endpoint import Rejection
+from syncer.endpoint import ObjectRef, Rejection
 from syncer.source.around import UNKNOWN, Around, Dependency, Key, Kind
 from syncer.source.crd import DnsEndpoint, endpoints_of_dns_endpoints
 from syncer.source.derived import Derived
@@ -187,6 +187,17 @@ class Observer:
             kinds=frozenset(source.kind for source in self._sources),
             unsettled_resources=self._desired.unsettled,
         )
+
+    def find(self, resource: str) -> ObjectRef | None:
+        """Return the object of a text as `ingress/default/cheese`; None where there is none."""
+        kind, _, rest = resource.partition("/")
+        namespace, _, name = rest.partition("/")
+        for source in self._sources:
+            obj = source.objects.get((namespace, name)) if source.kind == kind else None
+            if obj is not None and not isinstance(obj, Rejection):
+                ref: ObjectRef = obj.ref
+                return ref
+        return None
 
     def unseen(self) -> list[str]:
         """Return the kinds of object that are needed and not all known yet, sorted."""

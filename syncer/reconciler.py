@@ -4,7 +4,7 @@ A name is in question when something has changed for it, on either side, and sta
 to be. Blocking; used by one thread at a time.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -43,8 +43,8 @@ class Outcome(NamedTuple):
     """Of each name that was in question."""
     faults: Mapping[Key, Rejection | None]
     """Of the keys in etcd that can be read no more, or again, since the last run."""
-    kept: frozenset[str]
-    """All names that stay for want of targets."""
+    kept: Mapping[str, Sequence[str]]
+    """All names that stay for want of targets, with the objects that ask for them."""
     limited: Limited
 
 
@@ -57,7 +57,7 @@ class Reconciler:
         self.census = Census()
         self._open: set[str] = set()
         """The names in question."""
-        self._kept: set[str] = set()
+        self._kept: dict[str, Sequence[str]] = {}
 
     def question(self, names: Iterable[str]) -> None:
         """Have the next run look at these names."""
@@ -102,7 +102,7 @@ class Reconciler:
             limited.plan,
             {name: (*asked[name].rejections, *planned.rejected.get(name, ())) for name in names},
             inventory.take_faults(),
-            frozenset(self._kept),
+            dict(self._kept),
             limited,
         )
 
@@ -138,10 +138,10 @@ class Reconciler:
         """Bring the names that stay for want of targets up to date."""
         for name, what in asked.items():
             self.grace.see(now, name, what.waiting, is_served=bool(what.endpoints))
-            if is_kept(self.grace.running(now, name), current[name], self._registry.owner_id):
-                self._kept.add(name)
-            else:
-                self._kept.discard(name)
+            running = self.grace.running(now, name)
+            self._kept.pop(name, None)
+            if is_kept(running, current[name], self._registry.owner_id):
+                self._kept[name] = running
 
     def _planned(
         self, asked: Mapping[str, Asked], current: Mapping[str, list[Current]], observation: Observation

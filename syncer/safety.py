@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from syncer.plan import Current, Plan
+from syncer.plan import Change, Current, Plan
 
 FEW: Final = 10
 """Names that may always go in one run, whatever their share."""
@@ -80,6 +80,8 @@ class Limited(NamedTuple):
     """Names that would have vanished, sorted."""
     held: int
     """Names there are of ours."""
+    lost: tuple[Change, ...] = ()
+    """The changes that were taken out."""
 
 
 def limit_deletions(
@@ -106,4 +108,5 @@ def limit_deletions(
     if len(vanishing) <= FEW or len(vanishing) <= share * held:
         return Limited(planned, (), held)
     kept = tuple(change for change in planned.changes if change.name not in vanishing)
-    return Limited(replace(planned, changes=kept), tuple(sorted(vanishing)), held)
+    lost = tuple(change for change in planned.changes if change.name in vanishing)
+    return Limited(replace(planned, changes=kept), tuple(sorted(vanishing)), held, lost)

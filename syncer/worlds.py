@@ -38,6 +38,17 @@ _VERSIONS: Final[Mapping[str, tuple[str, ...]]] = {
 _ROUTE_READS: Final = {"httproute": read_http_route, "grpcroute": read_grpc_route, "tlsroute": read_tls_route}
 
 
+def api_kinds(crd: tuple[str, str, str]) -> Mapping[str, tuple[str, str]]:
+    """Return apiVersion and kind by kind of resource; `crd` is group, version and kind of DNSEndpoints."""
+    return {
+        "ingress": ("networking.k8s.io/v1", "Ingress"),
+        "service": ("v1", "Service"),
+        "node": ("v1", "Node"),
+        "crd": (f"{crd[0]}/{crd[1]}", crd[2]),
+        **{resource: (f"{_GATEWAY}/v1", title) for resource, title in ROUTES.items()},
+    }
+
+
 class Wanted(Protocol):
     """What of the configuration says what to read."""
 

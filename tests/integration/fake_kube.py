@@ -75,6 +75,7 @@ class FakeKube:
         absent: plurals whose API this server does not have (404, in plain text as the real one says it).
         bookmark_s: seconds between bookmarks on a watch that allows them.
         lists, watches: requests per plural, failed ones included; a page is a request.
+        events: Events that were posted, by namespace and name.
         times: `time.monotonic()` of each such request, to assert a back-off.
     """
 
@@ -85,6 +86,7 @@ class FakeKube:
         self.lists: Counter[str] = Counter()
         self.watches: Counter[str] = Counter()
         self.times: list[float] = []
+        self.events: dict[tuple[str, str], Object] = {}
         self.version = 1000
         self._floor = 0  # a watch from below it is too old
         self._objects: dict[tuple[str, str, str], Object] = {}
@@ -110,6 +112,10 @@ class FakeKube:
             if resource.namespaced:
                 path = f"{resource.root}/namespaces/{{namespace}}/{resource.plural}"
                 app.router.add_get(path, self._handler(resource))
+        events = "/api/v1/namespaces/{namespace}/events"
+        app.router.add_get(events, self._list_events)
+        app.router.add_post(events, self._add_event)
+        app.router.add_patch(events + "/{name}", self._patch_event)
         # Without cancellation a silent watch would outlive its client, and stop() would wait for it.
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0)
         await self._runner.setup()
@@ -215,6 +221,29 @@ class FakeKube:
             return self._list(request, resource, namespace)
 
         return handle
+
+    async def _list_events(self, request: web.Request) -> web.Response:
+        found = [
+            e for (namespace, _), e in self.events.items() if namespace == request.match_info["namespace"]
+        ]
+        return web.json_response({"kind": "EventList", "apiVersion": "v1", "items": found})
+
+    async def _add_event(self, request: web.Request) -> web.Response:
+        if code := self._failing.get("events"):
+            return failure(code, f"told to {code}")
+        event: Object = await request.json()
+        key = request.match_info["namespace"], event["metadata"]["name"]
+        if key in self.events:
+            return failure(409, "it is there")
+        self.events[key] = event
+        return web.json_response(event, status=201)
+
+    async def _patch_event(self, request: web.Request) -> web.Response:
+        event = self.events.get((request.match_info["namespace"], request.match_info["name"]))
+        if event is None:
+            return failure(404, "not found")
+        event |= await request.json()
+        return web.json_response(event)
 
     def _list(self, request: web.Request, resource: Resource, namespace: str) -> web.Response:
         token = request.query.get("continue", "")

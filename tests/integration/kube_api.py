@@ -47,6 +47,10 @@ class KubeApi(Protocol):
 
     async def delete(self, kind: str, namespace: str, name: str) -> None: ...
 
+    async def events(self) -> list[Object]:
+        """Return the Events of the test's own namespace."""
+        ...
+
 
 class FakeKubeApi:
     """In process; `fake` is there for its faults."""
@@ -78,6 +82,9 @@ class FakeKubeApi:
 
     async def delete(self, kind: str, namespace: str, name: str) -> None:
         self.fake.delete(kind, namespace, name)
+
+    async def events(self) -> list[Object]:
+        return [event for (namespace, _), event in self.fake.events.items() if namespace == self.namespace]
 
 
 class HttpKubeApi:
@@ -120,6 +127,11 @@ class HttpKubeApi:
         url, _ = self._address(kind, {"namespace": namespace, "name": name})
         await self._send("DELETE", url, None, "application/json")
         self._applied.pop((kind, namespace, name), None)
+
+    async def events(self) -> list[Object]:
+        url = f"{self.url}/api/v1/namespaces/{self.namespace}/events"
+        found: list[Object] = (await self._send("GET", url, None, "application/json"))["items"]
+        return found
 
     async def token_of(self, namespace: str, service_account: str) -> str:
         """Return a fresh token of a service account that is there."""
