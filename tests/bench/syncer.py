@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from dnsserver.skydns.address import EtcdAddress
+from dnsserver.skydns.connection import StoreUnavailable
 from dnsserver.skydns.key import Key, prefix_of
 from dnsserver.skydns.record import decode
-from dnsserver.skydns.store import Store, StoreUnavailable
+from dnsserver.skydns.store import Store
 from tests.integration.fake_kube import FakeKube
 from tests.syncer.process import Syncer
 from tools.embedded_etcd import EmbeddedEtcd, EtcdNotStarted
