@@ -15,7 +15,7 @@ from dnsserver.skydns.key import Key, prefix_of
 from syncer.duration import parse_duration
 from syncer.flags import LEVELS, ConfigError, new_parser, take_environment, unknown_flag, without_effect
 from syncer.plan import Policy
-from syncer.registry.ownership import Convention, Naming, is_affix, is_owner_id
+from syncer.registry.ownership import Convention, Naming, Sealing, is_affix, is_owner_id
 from syncer.source.filters import NameFilter, Options
 from syncer.source.shaping import Shape
 from syncer.source.template import NameTemplate
@@ -132,11 +132,9 @@ def _check(arguments: argparse.Namespace) -> None:
 def _ownership_faults(arguments: argparse.Namespace) -> Iterator[tuple[bool, str]]:
     affixes = (arguments.txt_prefix, arguments.txt_suffix, arguments.txt_wildcard_replacement)
     old, has_texts = arguments.migrate_from_txt_owner, arguments.registry == "txt"
-    is_encrypted = arguments.txt_encrypt_enabled or arguments.txt_encrypt_aes_key
     yield (
-        bool(is_encrypted),
-        "--txt-encrypt-enabled, --txt-encrypt-aes-key: syncer neither writes nor reads encrypted ownerships; "
-        "let ExternalDNS write them in plain text first",
+        bool(arguments.txt_encrypt_enabled and not arguments.txt_encrypt_aes_key),
+        "--txt-encrypt-enabled needs --txt-encrypt-aes-key",
     )
     yield bool(affixes[0] and affixes[1]), "--txt-prefix and --txt-suffix: expected one of them"
     yield (
@@ -165,8 +163,25 @@ def _convention(arguments: argparse.Namespace) -> Convention:
         ),
         has_texts=arguments.registry == "txt",
         is_strict=arguments.coredns_strictly_owned,
+        seal=_seal(arguments.txt_encrypt_aes_key),
+        is_sealed=arguments.txt_encrypt_enabled,
         migrate_from=arguments.migrate_from_txt_owner,
     )
+
+
+def _seal(key: str) -> Sealing | None:
+    if not key:
+        return None
+    try:
+        from syncer.registry.sealing import Seal
+
+        return Seal.of(key)
+    except ImportError:
+        raise ConfigError(
+            "--txt-encrypt-aes-key: the package cryptography is not installed: pip install 'etcd-dns[syncer]'"
+        ) from None
+    except ValueError as error:
+        raise ConfigError(f"--txt-encrypt-aes-key: {error}") from None
 
 
 def _config(

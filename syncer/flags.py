@@ -118,8 +118,13 @@ def _add_ownership(group: argparse._ArgumentGroup) -> None:
         type=str.lower,
         help="stands for * in an ownership's name",
     )
-    switch(group, "--txt-encrypt-enabled", "refused: ownerships are not encrypted")
-    group.add_argument("--txt-encrypt-aes-key", metavar="KEY", default="", help=argparse.SUPPRESS)
+    switch(group, "--txt-encrypt-enabled", "write ownerships encrypted; plain ones are read and rewritten")
+    group.add_argument(
+        "--txt-encrypt-aes-key",
+        metavar="KEY",
+        default="",
+        help="32 characters, or 32 octets in base64; better as EXTERNAL_DNS_TXT_ENCRYPT_AES_KEY",
+    )
     switch(
         group, "--coredns-strictly-owned", "name the owner in every key, and ignore the keys of all others"
     )

@@ -159,6 +159,8 @@ def _is_intact(name: str, type_: RecordType, holding: Holding, view: View) -> bo
     is_single = len({held.data for held in holding.hosts}) == len(holding.hosts)
     owners = {held.record.owner for held in (*holding.hosts, *holding.texts)}
     owners_fit = owners <= ({owner_id} if convention.is_strict else {owner_id, ""})
+    noted = [held for held in (*holding.texts, *holding.hosts) if parse_text(held.record.text)]
+    seals_fit = all(held.is_sealed == convention.is_sealed for held in noted)
     text_in_hosts = {shape[2] for shape in shapes} <= {"" if at else text}
-    fits = texts_fit and hosts_fit and is_single and owners_fit and text_in_hosts
+    fits = texts_fit and hosts_fit and is_single and owners_fit and text_in_hosts and seals_fit
     return fits and len(shapes) <= 1 and bool(holding.resource or not convention.has_texts)

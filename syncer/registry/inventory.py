@@ -86,8 +86,9 @@ class Inventory:
 
     def _take(self, entries: Iterable[Entry]) -> None:
         names: set[str] = set()
+        prefix, _, convention = self.view
         for entry in entries:
-            reading = None if entry.value is None else read(entry, self.view.prefix)
+            reading = None if entry.value is None else read(entry, prefix, convention.seal)
             names |= self._set(entry.key, reading)
         self._assign_all(names)
 

@@ -8,7 +8,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from dnsserver.skydns.key import MAX_LABEL
 from syncer.endpoint import RecordType
@@ -120,6 +120,18 @@ def _by_type(name: str) -> Iterator[Owned]:
     yield Owned(name, "CNAME", False)
 
 
+class Sealing(Protocol):
+    """Encrypts texts."""
+
+    def seal(self, text: str) -> str:
+        """Return a text sealed; the same one for the same text."""
+        ...
+
+    def open(self, text: str) -> str | None:
+        """Return what was sealed, None where a text was not sealed with this key."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Convention:
     """How ownership is told and taken."""
@@ -129,6 +141,10 @@ class Convention:
     """False: no ownership is kept, and every key of the usual shape is ours."""
     is_strict: bool = False
     """Every key of ours names us in its field `owner`; keys of others are as if they were not there."""
+    seal: Sealing | None = None
+    """Opens texts that are encrypted."""
+    is_sealed: bool = False
+    """Texts are written encrypted; needs a seal."""
     migrate_from: str = ""
     """An owner id whose records are ours too, and are rewritten to say so. Empty: none."""
 

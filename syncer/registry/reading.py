@@ -4,10 +4,10 @@ from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 from dnsserver.skydns.key import Key, labels_of
-from dnsserver.skydns.ownership import Ownership, is_ownership, parse_text
+from dnsserver.skydns.ownership import Ownership, is_ownership, parse_text, text_of
 from dnsserver.skydns.record import Record, RecordError, decode
 from syncer.endpoint import RecordType, Rejection
-from syncer.registry.ownership import is_label, label_of
+from syncer.registry.ownership import Sealing, is_label, label_of
 from syncer.registry.values import record_of, target_of
 
 
@@ -34,6 +34,8 @@ class Held(NamedTuple):
     """Canonical: the address or name of a host key, the text of an ownership key."""
     is_plain: bool
     """Of the shape that ExternalDNS or a syncer writes, where the name's other records have theirs."""
+    is_sealed: bool = False
+    """The ownership in its text is encrypted in etcd; here it is not."""
 
 
 class Reading(NamedTuple):
@@ -49,10 +51,10 @@ class Reading(NamedTuple):
     fault: Rejection | None = None
 
 
-def read(entry: Entry, prefix: Key) -> Reading:
-    """Return what a key says."""
+def read(entry: Entry, prefix: Key, seal: Sealing | None = None) -> Reading:
+    """Return what a key says; encrypted ownerships are read with the `seal`."""
     try:
-        name, held = _read(entry, prefix)
+        name, held = _read(entry, prefix, seal)
     except RecordError as error:
         shown = entry.key.decode("utf-8", "backslashreplace")
         return Reading(entry.revision, fault=Rejection(shown, "shape", str(error)))
@@ -65,9 +67,9 @@ def read(entry: Entry, prefix: Key) -> Reading:
     return Reading(entry.revision)
 
 
-def _read(entry: Entry, prefix: Key) -> tuple[str, Held]:
+def _read(entry: Entry, prefix: Key, seal: Sealing | None) -> tuple[str, Held]:
     labels = labels_of(entry.key, prefix)
-    record = decode(entry.value or b"")
+    record, is_sealed = _opened(decode(entry.value or b""), seal)
     strip = record.targetstrip if record.targetstrip < len(labels) else 0
     own = labels[strip:]
     name = b".".join(own).decode("utf-8", "surrogateescape")
@@ -79,7 +81,15 @@ def _read(entry: Entry, prefix: Key) -> tuple[str, Held]:
         owner=record.owner,
     )
     is_plain = record == made_here and is_label(labels[0]) and not entry.lease
-    return name, Held(entry.key, record, entry.revision, data, is_plain)
+    return name, Held(entry.key, record, entry.revision, data, is_plain, is_sealed)
+
+
+def _opened(record: Record, seal: Sealing | None) -> tuple[Record, bool]:
+    """Return a record with its ownership in plain text, and whether it was encrypted."""
+    if seal is None or not record.text or is_ownership(record.text):
+        return record, False
+    ownership = parse_text(seal.open(record.text) or "")
+    return (record, False) if ownership is None else (replace(record, text=text_of(ownership)), True)
 
 
 def has_our_label(held: Held, name: str, type_: RecordType, data: str) -> bool:

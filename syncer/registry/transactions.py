@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from dnsserver.skydns.key import Key
-from dnsserver.skydns.ownership import Ownership, text_of
+from dnsserver.skydns.ownership import Ownership, is_ownership, text_of
 from dnsserver.skydns.record import Record, encode
 from syncer.endpoint import Endpoint, RecordType
 from syncer.plan import Change, Plan
@@ -133,12 +133,17 @@ class _Keys:
     def _keep(self, held: Held, record: Record) -> None:
         if held.record.owner:
             record = replace(record, owner=self._inventory.view.owner_id)
-        if record != held.record or not held.is_plain:
+        is_noted = is_ownership(record.text)
+        is_sealed_right = not is_noted or held.is_sealed == self._inventory.view.convention.is_sealed
+        if record != held.record or not held.is_plain or not is_sealed_right:
             self._put(held.key, record, held.revision)
         else:
             self.all.expected[held.key] = held.revision
 
     def _put(self, key: Key, record: Record, revision: int) -> None:
+        convention = self._inventory.view.convention
+        if convention.is_sealed and convention.seal is not None and is_ownership(record.text):
+            record = replace(record, text=convention.seal.seal(record.text.strip('"')))
         self.all.puts[key] = encode(record)
         self.all.expected[key] = revision
 
