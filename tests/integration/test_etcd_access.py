@@ -131,7 +131,7 @@ def test_users_with_passwords_read_and_write_the_records_and_nothing_else(own_et
     ):
         server.wait_ready()
         syncer.publish("stilton", "10.9.0.1")
-        eventually(lambda: server.data("stilton.k8s.local") == {"10.9.0.1"}, 20, syncer.log())
+        eventually(lambda: server.data("stilton.k8s.local") == {"10.9.0.1"}, 60, syncer.log())
         for password in passwords.values():
             assert password not in syncer.log() + server.log() + server.page("/metrics")[1]
 
@@ -198,7 +198,7 @@ class Cluster:
                     )
                 )
         root = self.admin("root")
-        eventually(lambda: "is healthy" in root("endpoint", "health"), 30, self.log())
+        eventually(lambda: "is healthy" in root("endpoint", "health"), 60, self.log())
 
     def log(self) -> str:
         return "".join(
@@ -251,13 +251,13 @@ def test_the_overlay_tls_works_and_with_users_each_certificate_has_its_own_right
         server = stack.enter_context(DnsServer(tmp_path, zones=zones, more=more))
         server.wait_ready()
         syncer.publish("stilton", "10.9.0.1")
-        eventually(lambda: server.data("stilton.k8s.local") == {"10.9.0.1"}, 20, syncer.log())
+        eventually(lambda: server.data("stilton.k8s.local") == {"10.9.0.1"}, 60, syncer.log())
         assert "permission denied" not in cluster.admin("syncer")("put", "/elsewhere", "x"), "no users yet"
 
         restrict(tmp_path / "users", cluster.admin("root"))
         syncer.publish("cheddar", "10.9.0.2")
         began = time.monotonic()
-        eventually(lambda: server.data("cheddar.k8s.local") == {"10.9.0.2"}, 40, syncer.log() + server.log())
+        eventually(lambda: server.data("cheddar.k8s.local") == {"10.9.0.2"}, 60, syncer.log() + server.log())
         print(f"\nserved {time.monotonic() - began:.1f} s after users were made")
         check_rights(cluster.admin("dnsserver"), cluster.admin("syncer"))
 

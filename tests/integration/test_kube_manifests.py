@@ -133,6 +133,13 @@ def test_dnsserver_finds_no_fault_in_what_it_is_given(rendered, certificates, tm
     assert done.returncode == 0, done.stderr
 
 
+def test_a_pod_of_dnsserver_is_given_the_time_that_it_takes_to_end(rendered):
+    [zone] = of_kind(rendered, "ConfigMap").values()
+    lameduck = yaml.safe_load(zone["data"]["zone.yaml"])["lameduck"]
+    grace = workloads(rendered)["dnsserver"].get("terminationGracePeriodSeconds", 30)
+    assert 0 < lameduck <= grace - 10
+
+
 def test_dnsserver_finds_no_fault_in_the_example():
     done = check(CONFIG / "zone.yaml", {})
     assert done.returncode == 0, done.stderr

@@ -82,12 +82,13 @@ def test_each_container_has_bounds_and_is_asked_how_it_is(objects):
             assert container[probe]["httpGet"]["port"] in ports, name
 
 
-def test_the_syncer_may_list_and_watch_and_nothing_else(objects):
+def test_the_syncer_may_list_and_watch_and_tell_events_and_nothing_else(objects):
     assert not of_kind(objects, "Role", "RoleBinding")
     [role] = of_kind(objects, "ClusterRole").values()
     for rule in role["rules"]:
         assert rule.keys() == {"apiGroups", "resources", "verbs"}
-        assert set(rule["verbs"]) == {"list", "watch"}, rule
+        verbs = {"create", "patch"} if rule["resources"] == ["events"] else {"list", "watch"}
+        assert set(rule["verbs"]) == verbs, rule
         assert not {"*", "secrets", "configmaps"} & {*rule["apiGroups"], *rule["resources"]}, rule
     [binding] = of_kind(objects, "ClusterRoleBinding").values()
     assert binding["roleRef"]["name"] == role["metadata"]["name"]

@@ -43,7 +43,7 @@ async def dnsserver(etcd, prefix, tmp_path) -> AsyncIterator[Dnsserver]:
     assert UPSTREAM in zone_yaml
     with Unbound(tmp_path) as resolver:
         ours = yaml.safe_load(zone_yaml.replace(UPSTREAM, f"127.0.0.1:{resolver.port}"))
-        async with Dnsserver(etcd.endpoint, prefix, tmp_path, ours) as running:
+        async with Dnsserver(etcd.endpoint, prefix, tmp_path, ours | {"lameduck": 0}) as running:
             yield running
 
 
