@@ -10,6 +10,7 @@ from prometheus_client.core import Metric
 from dnsserver import metrics
 from dnsserver.answer.tally import Transport
 from dnsserver.handle import Handle, Respond
+from dnsserver.transport.filter import Rule
 from dnsserver.transport.sockets import Address, Sockets
 from dnsserver.transport.tcp import TcpListener
 from dnsserver.transport.udp import UdpListener, serve_udp
@@ -23,12 +24,14 @@ class Listeners:
         self,
         answering: Callable[[Transport], tuple[Respond | None, Handle]],
         admits: Callable[[bytes], bool],
+        dropped: Callable[[], Iterable[Rule]],
     ) -> None:
         """Answer by what `answering` returns, asked for each listener now and at `renew`.
 
-        `admits` says whether the octets of an address may have a TCP connection.
+        `admits` says whether the octets of an address may have a TCP connection. `dropped` returns from
+        which networks no datagrams are wanted.
         """
-        self._answering, self._admits = answering, admits
+        self._answering, self._admits, self._dropped = answering, admits, dropped
         self._udp: dict[Address, list[UdpListener]] = {}
         self._tcp: dict[Address, TcpListener] = {}
 
@@ -40,6 +43,8 @@ class Listeners:
         """Answer on more addresses."""
         for address, sockets in opened.items():
             self._udp[address] = [await serve_udp(sock, *self._answering("udp")) for sock in sockets.udp]
+            for listener in self._udp[address]:
+                listener.drop(self._dropped())
             self._tcp[address] = TcpListener(*self._answering("tcp"), admits=self._admits)
             await self._tcp[address].start(sockets.tcp)
 
@@ -48,6 +53,7 @@ class Listeners:
         for datagrams in self._udp.values():
             for listener in datagrams:
                 listener.answer_by(*self._answering("udp"))
+                listener.drop(self._dropped())
         for streams in self._tcp.values():
             streams.answer_by(*self._answering("tcp"))
 

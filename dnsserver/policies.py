@@ -16,7 +16,7 @@ from dnsserver.config.secrets import cookie_secrets
 from dnsserver.handle import Handle, Respond, Response
 from dnsserver.limits.access import Access, Rule, action_of
 from dnsserver.limits.cookies import Cookies
-from dnsserver.limits.networks import first_list
+from dnsserver.limits.networks import Network, first_list
 from dnsserver.limits.rates import Limit, Rates
 from dnsserver.querylog.entry import coredns, in_json
 from dnsserver.querylog.log import CLOSE, Choice, QueryLog
@@ -42,6 +42,7 @@ class Policies:
         self._told = _told(config)
         self._access = self._rates = self._cookies = self._log = None
         self._timer: asyncio.TimerHandle | None = None
+        self._rules = config.acl
         if config.acl:
             self._access = Access(action_of([Rule(rule.networks, rule.action) for rule in config.acl]))
         if rrl := config.rrl:
@@ -86,6 +87,10 @@ class Policies:
     def admits(self, address: bytes) -> bool:
         """Say whether a client may have a TCP connection."""
         return self._access is None or self._access.admits(address)
+
+    def dropped(self) -> list[tuple[Network, bool]]:
+        """Return the networks of the access list in order, with whether what comes from there is dropped."""
+        return [(network, rule.action == "drop") for rule in self._rules for network in rule.networks]
 
     def around(
         self, responder: Responder, deferred: Handle, transport: Transport, table: ZoneTable

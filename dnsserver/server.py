@@ -40,7 +40,9 @@ class Server:
         self._faults_logged = 0
         self._generation: Generation
         self._policies = Policies(config)
-        self._listeners = Listeners(self._answering, lambda address: self._policies.admits(address))
+        self._listeners = Listeners(
+            self._answering, lambda address: self._policies.admits(address), lambda: self._policies.dropped()
+        )
         self._retiring: set[asyncio.Task[None]] = set()
         self._shown = Metrics("dnsserver")
         self._status = Status(self._tally)

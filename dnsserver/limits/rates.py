@@ -68,7 +68,7 @@ class Rates:
 
         def limited(message: bytes, address: bytes, port: int) -> Response:
             response = handle(message, address, port)
-            if not isinstance(response, bytes) or is_exempt(address):
+            if not isinstance(response, bytes):
                 return response
             if response[6:8] == b"\0\0":
                 told = _denied(response)
@@ -86,7 +86,7 @@ class Rates:
                 self._recent[account] = even
                 return response
             self._recent[account] = min(even, now + window)
-            return self._held(response)
+            return response if is_exempt(address) else self._held(response)
 
         return limited
 

@@ -8,8 +8,11 @@ from typing import Final, NamedTuple
 
 log = logging.getLogger("dnsserver")
 
-RECEIVE_BUFFER: Final = 4 << 20
-"""Octets asked for, to sit out a pause of some milliseconds under load; the kernel may grant less."""
+RECEIVE_BUFFER: Final = 512 << 10
+"""Octets asked for; the kernel may grant less.
+
+It doubles them, and counts 768 for a small datagram: some 1,400 of those wait at most. At 70,000 queries a
+second that is 20 ms, which who is answered in a flood has waited, and how long a pause loses nothing."""
 
 BACKLOG: Final = 1024
 """TCP connections waiting to be accepted."""

@@ -2,11 +2,14 @@
 
 import asyncio
 import socket
+import sys
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, Final, cast
 
 from dnsserver.handle import Handle, Respond, Response, nothing
 from dnsserver.transport import mmsg
+from dnsserver.transport.filter import Rule, drop
 from dnsserver.transport.sockets import octets_of
 from dnsserver.wire.const import UDP_PAYLOAD
 
@@ -17,11 +20,33 @@ LAST_TURNS: Final = 64
 """Of `Batch.ready` before a close: more datagrams than a receive buffer holds, so that a flood has an end."""
 
 
-class BatchListener:
+_MEMINFO: Final = 55  # SO_MEMINFO of Linux: nine numbers of 32 bits, the last of which counts drops
+
+
+class _Listener:
+    """What both kinds of listener have: a socket, and who may not send to it."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def drop(self, rules: Iterable[Rule]) -> None:
+        """Have the kernel drop what the first rule with its source says, as far as it can."""
+        drop(self._sock, rules)
+
+    @property
+    def kernel_drops(self) -> int:
+        """Datagrams that found no room in the receive buffer, or were dropped by rules."""
+        try:
+            return int.from_bytes(self._sock.getsockopt(socket.SOL_SOCKET, _MEMINFO, 36)[-4:], sys.byteorder)
+        except OSError:
+            return 0
+
+
+class BatchListener(_Listener):
     """Serves a socket by batches from the event loop's reader callback."""
 
     def __init__(self, sock: socket.socket, respond: Respond | None, handle: Handle) -> None:
-        self._sock = sock
+        super().__init__(sock)
         self._batch = mmsg.Batch(sock, respond, handle)
         self._finished = False
         self._loop = asyncio.get_running_loop()
@@ -51,13 +76,14 @@ class BatchListener:
         self._sock.close()
 
 
-class EndpointListener(asyncio.DatagramProtocol):
+class EndpointListener(_Listener, asyncio.DatagramProtocol):
     """Serves a socket by an asyncio datagram endpoint.
 
     It cannot choose the address that a reply leaves from: on a machine with several, listen on each.
     """
 
-    def __init__(self, respond: Respond | None, handle: Handle) -> None:
+    def __init__(self, sock: socket.socket, respond: Respond | None, handle: Handle) -> None:
+        super().__init__(sock)
         self._respond, self._handle = respond, handle
         self._transport: asyncio.DatagramTransport | None = None
         self.send_errors = 0
@@ -121,5 +147,6 @@ async def serve_udp(
     if batched:
         return BatchListener(sock, respond, handle)
     loop = asyncio.get_running_loop()
-    _, listener = await loop.create_datagram_endpoint(lambda: EndpointListener(respond, handle), sock=sock)
+    listener = EndpointListener(sock, respond, handle)
+    await loop.create_datagram_endpoint(lambda: listener, sock=sock)
     return listener

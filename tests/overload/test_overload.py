@@ -1,0 +1,130 @@
+"""Floods at several times what the server can answer: others, memory, and what is after it.
+
+The receive buffer of the socket is shared by all who send, so under a flood of datagrams others lose as large
+a part of theirs as the flood does of its own. How long who is answered has waited is how long it takes to
+answer what the buffer holds.
+"""
+
+import subprocess
+import sys
+from typing import Final, NamedTuple
+
+import pytest
+
+from dnsserver.transport.sockets import RECEIVE_BUFFER
+from tests.overload.flood import DATAGRAMS, STREAMS
+from tests.overload.others import Service, watching
+from tests.programs import DnsServer, eventually
+
+pytestmark = pytest.mark.alone
+
+TEXT = " ".join(['"' + "t" * 250 + '"'] * 40)
+ZONE = f"""\
+zones:
+  - name: k8s.local
+    records:
+      - {{name: ns.dns, type: A, data: 127.0.0.1}}
+      - {{name: www, type: A, data: 192.0.2.1}}
+      - {{name: large, type: TXT, data: '{TEXT}'}}
+"""
+FLOODER: Final = "127.0.9.9"
+
+MEMORY: Final = 24 << 20
+"""Octets that a flood may add: mostly 100 stuck connections with some 64 to 130 KiB of responses each."""
+
+HELD: Final = 2 * RECEIVE_BUFFER / 768
+"""Small datagrams in the receive buffer: the kernel doubles what is asked for, and counts 768 for each."""
+
+SECONDS = pytest.mark.parametrize("seconds", [1, pytest.param(30, marks=pytest.mark.slow)])
+
+
+class Outcome(NamedTuple):
+    sent: float
+    """A second."""
+    answered: float
+    """A second, to all; some of these may have been withheld."""
+    udp: Service
+    tcp: Service
+    memory: int
+    """Octets more than before."""
+
+    @property
+    def others(self) -> int:
+        """Responses to others than the flood."""
+        return len(self.udp.waits) + len(self.tcp.waits)
+
+    @property
+    def flood_loss(self) -> float:
+        return max(0.0, 1 - self.answered / self.sent)
+
+    def __str__(self) -> str:
+        p50, p99 = (self.udp.wait(share) * 1e3 for share in (0.5, 0.99))
+        tcp = self.tcp.wait(0.99) * 1e3
+        return (
+            f"{self.sent:,.0f} sent/s, {self.answered:,.0f} answered/s; others: loss {self.udp.loss:.1%}, "
+            f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, TCP p99 {tcp:.1f} ms; {self.memory / 2**20:+.1f} MiB"
+        )
+
+
+def flooded(server: DnsServer, kind: str, seconds: float) -> Outcome:
+    """Flood a server, and see that it answers all again at once after it."""
+    before = server.metric("dnsserver_responses_total")
+    with watching(server.port, server.process.pid) as watch:
+        memory = watch.memory
+        module = [sys.executable, "-m", "tests.overload.flood"]
+        command = [*module, kind, FLOODER, str(server.port), str(seconds)]
+        run = subprocess.run(command, capture_output=True, text=True, check=True)
+    answered = server.metric("dnsserver_responses_total") - before
+    eventually(lambda: all(server.rcode("www.k8s.local.") == "NOERROR" for _ in range(20)), 2)
+    outcome = Outcome(
+        int(run.stdout) / seconds, answered / seconds, watch.udp, watch.tcp, watch.memory - memory
+    )
+    print(f"\n{kind}: {outcome}")
+    return outcome
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with DnsServer(tmp_path_factory.mktemp("flood"), zones=ZONE) as running:
+        yield running
+
+
+@SECONDS
+@pytest.mark.parametrize("kind", DATAGRAMS)
+def test_others_lose_no_larger_part_than_a_flood_of_datagrams(server, kind, seconds):
+    outcome = flooded(server, kind, seconds)
+    assert outcome.udp.loss <= outcome.flood_loss + 0.1
+    assert outcome.udp.wait(0.99) <= 0.02 + 2 * HELD / outcome.answered
+    assert outcome.tcp.loss == 0
+    assert outcome.memory <= MEMORY
+
+
+@SECONDS
+def test_others_lose_nothing_by_a_flood_from_a_network_that_is_dropped(tmp_path, seconds):
+    acl = f"acl: [{{networks: [{FLOODER}/32], action: drop}}]\n"
+    with DnsServer(tmp_path, zones=ZONE + acl) as server:
+        outcome = flooded(server, "unique", seconds)
+        assert outcome.udp.loss <= 0.01
+        assert outcome.udp.wait(0.99) <= 1
+        assert server.metric("dnsserver_udp_kernel_drops_total") > outcome.sent * seconds * 0.99
+
+
+@SECONDS
+def test_a_flood_over_the_rate_gets_a_part_of_what_it_asks_for_and_others_theirs(tmp_path, seconds):
+    exempt = "exempt: [127.0.3.0/24, 127.0.0.1]"
+    rrl = f"rrl: {{responses_per_second: 10, window: 3600, slip: 0, {exempt}}}\n"
+    with DnsServer(tmp_path, zones=ZONE + rrl) as server:
+        outcome = flooded(server, "unique", seconds)
+        assert outcome.udp.loss <= outcome.flood_loss + 0.1
+        to_flood = outcome.answered * seconds - outcome.others - server.metric("dnsserver_rrl_limited_total")
+        assert to_flood <= 10 * (seconds + 5)
+
+
+@SECONDS
+@pytest.mark.parametrize("kind", STREAMS)
+def test_others_lose_nothing_by_a_flood_over_tcp(server, kind, seconds):
+    outcome = flooded(server, kind, seconds)
+    assert outcome.udp.loss <= 0.01
+    assert outcome.tcp.loss == 0
+    assert outcome.udp.wait(0.99) <= 1
+    assert outcome.memory <= MEMORY
