@@ -25,7 +25,6 @@ from dnsserver.skydns.store import Store
 from dnsserver.source.reflector import Reflector
 from dnsserver.transfer.service import TransferService
 from dnsserver.transport.tcp import IDLE_TIMEOUT
-from dnsserver.wire.name import labels_of
 from dnsserver.zone.table import Change, ZoneTable
 
 log = logging.getLogger("dnsserver")
@@ -140,7 +139,7 @@ class Generation:
         for at in range(0, len(names), SLICE):
             self.table.apply(
                 [
-                    Change(stored.key, labels_of(name), name, stored.record)
+                    Change(stored.key, name, name, stored.record)
                     for name in names[at : at + SLICE]
                     if (node := table.nodes.get(name))
                     for stored in node.records

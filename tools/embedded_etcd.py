@@ -162,6 +162,9 @@ class EmbeddedEtcd:
         """Stop its execution: connections stay open and silent."""
         if self._process:
             self._process.send_signal(signal.SIGSTOP)
+            tasks = list(Path(f"/proc/{self._process.pid}/task").glob("*/stat"))
+            while any(task.read_text().rpartition(") ")[2][0] != "T" for task in tasks):
+                time.sleep(0.001)
 
     def resume(self) -> None:
         if self._process:

@@ -11,7 +11,8 @@ from dnsserver.answer.kept import ORDINARY
 from dnsserver.answer.render import Compiled
 from dnsserver.wire import const
 from dnsserver.wire.name import MAX_LABEL, MAX_NAME, Name
-from dnsserver.zone.table import Node, ZoneTable
+from dnsserver.zone.node import Node
+from dnsserver.zone.table import ZoneTable
 
 Otherwise = Callable[[bytes, bytes], Compiled | None]
 """(question in wire form, the same folded) → its answer, or None: nobody knows without a lookup."""

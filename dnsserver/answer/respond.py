@@ -23,7 +23,8 @@ from dnsserver.answer.tally import Tally, Transport
 from dnsserver.wire import const
 from dnsserver.wire.message import Edns, Header, Question, extras_of, header_of, question_of
 from dnsserver.wire.name import FormatError, Name, to_text
-from dnsserver.zone.table import Node, ZoneTable
+from dnsserver.zone.node import Node
+from dnsserver.zone.table import ZoneTable
 
 Respond = Callable[[bytes], bytes | None]
 

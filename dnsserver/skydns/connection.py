@@ -89,9 +89,26 @@ class Connection:
         """
         client = self._connect()
         try:
-            return method(client)(request, timeout=timeout or self._call_timeout, metadata=client.metadata)
+            timeout = timeout or self._call_timeout
+            return method(client)(request, timeout=timeout, metadata=client.metadata)
         except (grpc.RpcError, ValueError) as error:  # ValueError: the channel was closed meanwhile
             raise self._failure(client, error) from None
+
+    def begin(self, method: Callable[[Any], Any], request: Any) -> Callable[[], Any]:
+        """Begin one unary call; return what waits for its end, and raises what `call` does."""
+        client = self._connect()
+        try:
+            future = method(client).future(request, timeout=self._call_timeout, metadata=client.metadata)
+        except ValueError as error:  # the channel was closed meanwhile
+            raise self._failure(client, error) from None
+
+        def end() -> Any:
+            try:
+                return future.result()
+            except (grpc.RpcError, grpc.FutureCancelledError, ValueError) as error:
+                raise self._failure(client, error) from None
+
+        return end
 
     def _connect(self) -> _Client:
         with self._lock:

@@ -6,7 +6,7 @@ used.
 
 import queue
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from dnsserver.skydns import etcdpb
@@ -24,8 +24,13 @@ PROBE_INTERVAL: Final = 2.0
 PROBE_TIMEOUT: Final = 3.0
 """Seconds until that must be answered."""
 
-PAGE: Final = 2000
-"""Keys a range call returns: some milliseconds of decoding between two chances to answer a query."""
+PAGE: Final = 1000
+"""Keys that the first call for a snapshot returns."""
+
+PAGE_OCTETS: Final = 1 << 20
+"""What a page should have: the next is of so many keys. For each etcd walks over all keys that follow."""
+
+MAX_PAGE: Final = 20_000
 
 MAX_OPERATIONS: Final = 127
 """Keys one transaction may write; etcd's --max-txn-ops is 128, and one is left for a fence."""
@@ -72,18 +77,26 @@ class Store(Connection):
             StoreUnavailable: at any page.
             Compacted: the first page's revision was compacted away meanwhile.
         """
-        start, end, revision = prefix, range_end(prefix), 0
-        while True:
-            response = self.call(
-                lambda client: client.kvstub.Range,
-                pb.RangeRequest(key=start, range_end=end, limit=size, revision=revision, keys_only=keys_only),
+        end = range_end(prefix)
+
+        def page(start: Key, size: int, revision: int) -> Callable[[], Any]:
+            request = pb.RangeRequest(
+                key=start, range_end=end, limit=size, revision=revision, keys_only=keys_only
             )
+            return self.begin(lambda client: client.kvstub.Range, request)
+
+        waiting, revision = page(prefix, size, 0), 0
+        while True:
+            response = waiting()
             revision = revision or response.header.revision
             entries = [_entry(kv) for kv in response.kvs]
+            if response.more:
+                # Under way while this page is decoded and applied.
+                size = min(max(size * PAGE_OCTETS // response.ByteSize(), 1), size * 4, MAX_PAGE)
+                waiting = page(Key(entries[-1].key + b"\0"), size, revision)
             yield Page(entries, revision, response.header.cluster_id)
             if not response.more:
                 return
-            start = Key(entries[-1].key + b"\0")
 
     def watch(self, prefix: Key, revision: int, probe_interval: float = PROBE_INTERVAL) -> Iterator[Batch]:
         """Yield every change below `prefix` from `revision` on, whole revisions only.

@@ -3,13 +3,13 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Container, Iterable
-from dataclasses import replace
 from typing import Final
 
 from dnsserver.skydns.entry import Entry
-from dnsserver.skydns.key import Key, Labels, labels_of
+from dnsserver.skydns.key import Key
 from dnsserver.skydns.record import Reason, Record, RecordError, decode
-from dnsserver.source.rrsets import checked, owner_of
+from dnsserver.source.owner import owner_of, path_of
+from dnsserver.source.rrsets import checked
 from dnsserver.wire.name import Name
 from dnsserver.zone.table import Change
 
@@ -46,30 +46,30 @@ class Decoder:
         found = []
         for entry in entries:
             try:
-                labels = labels_of(entry.key, self._prefix)
+                path = path_of(entry.key, self._prefix)
             except RecordError as error:
                 if entry.value is None:
                     self.rejected.pop(entry.key, None)
                 else:
                     self._reject(entry.key, error)
                 continue
-            found.append(self._change(entry, labels))
+            found.append(self._change(entry, path))
         return found
 
-    def _change(self, entry: Entry, labels: Labels) -> Change:
+    def _change(self, entry: Entry, path: Name) -> Change:
         if entry.value is not None:
             try:
                 record = checked(decode(entry.value))
-                name = owner_of(labels, record)
+                name = owner_of(path, record)
             except RecordError as error:
                 self._reject(entry.key, error)
-                return Change(entry.key, labels, None, None)
+                return Change(entry.key, path, None, None)
         self.rejected.pop(entry.key, None)
         if entry.value is None:
-            return Change(entry.key, labels, None, None)
+            return Change(entry.key, path, None, None)
         if entry.lease:
             record = self._leased(record, name, entry.lease)
-        return Change(entry.key, labels, name, record)
+        return Change(entry.key, path, name, record)
 
     def _leased(self, record: Record, name: Name, lease: int) -> Record:
         """Return the record with a TTL of at most what its lease was granted for.
@@ -82,7 +82,7 @@ class Decoder:
                 self._granted.clear()
             granted = self._granted[lease] = self._granted_ttl(lease)
         ttl = record.ttl or self._default_ttl(name)
-        return replace(record, ttl=min(ttl, granted) or ttl)
+        return record._replace(ttl=min(ttl, granted) or ttl)
 
     def _reject(self, key: Key, error: RecordError) -> None:
         if self.rejected.get(key) != error.reason:

@@ -4,6 +4,7 @@ Between two slices queries are answered. A listing is a diff, page by page, neve
 """
 
 import asyncio
+import gc
 import logging
 import time
 from bisect import bisect_left, bisect_right
@@ -25,6 +26,9 @@ SLICE: Final = 200
 MAX_ATOMIC: Final = 500
 """Changes of a watch batch that are applied with no query between them; a transaction has 128 at most, where
 etcd is not told otherwise."""
+
+FREEZE_AFTER: Final = 10_000
+"""Changes after which their objects are hidden from the garbage collector."""
 
 MAX_CLASHING: Final = 1000
 """Names with clashing records that are kept in mind."""
@@ -80,9 +84,11 @@ class Mirror:
         self._table, self._trusting, self._on_synced = table, trusting, on_synced
         self._turn = asyncio.Lock()
         self._listing = _Listing()
+        self._is_diff = False
         self._known: int | None = None
         """Names that owned records when the listing began that is under way."""
         self._guard: Guard | None = None
+        self._young = 0
         self.head = known or Head(0, 0)
         """The cluster, and its revision up to which the table is right; 0 before the first snapshot."""
         self.clashing: set[Name] = set()
@@ -97,6 +103,7 @@ class Mirror:
         """Expect the first page of a listing."""
         async with self._turn:
             await self._listing.clear()
+            self._is_diff = self._table.records > 0
             if self._known is None:  # else there are names among them that a failed listing brought
                 self._known = self._table.owners
 
@@ -104,7 +111,8 @@ class Mirror:
         """Take a page of a listing."""
         async with self._turn:
             await self._apply(changes, revision, SLICE)
-            self._listing.add(self._table.keys_of(changes))
+            if self._is_diff:
+                self._listing.add(self._table.keys_of(changes))
 
     async def listed(self, head: Head, keys: int) -> None:
         """Take the end of a listing of `keys` keys: what it lacks goes, or is held where that is doubtful."""
@@ -148,6 +156,16 @@ class Mirror:
             replaced = self._replaced(part) if self._guard else []
             self._table.apply([*replaced, *part], revision, int(time.time()))
             self._note_clashes(part)
+            self._spare_the_collector(len(part))
+
+    def _spare_the_collector(self, changes: int) -> None:
+        """Take what was applied out of the sight of garbage collections: with it they would take longer and
+        longer. Nothing in a table is part of a cycle.
+        """
+        self._young += changes
+        if self._young >= FREEZE_AFTER:
+            self._young = 0
+            gc.freeze()
 
     def _replaced(self, changes: Sequence[Change]) -> list[Change]:
         """Return what an earlier store had at names that the present one now has as well: it goes."""
@@ -158,7 +176,7 @@ class Mirror:
 
     async def _retain(self, revision: int, *, in_doubt: bool) -> None:
         """Remove what the listing lacks, but for names that are held."""
-        if len(self._listing) == self._table.records:
+        if not self._is_diff or len(self._listing) == self._table.records:
             return
         names = list(self._table.nodes)
         for at in range(0, len(names), SLICE):

@@ -8,28 +8,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from dnsserver.skydns.key import Labels
 from dnsserver.skydns.ownership import is_ownership
 from dnsserver.skydns.record import MAX_TTL, Record, RecordError
 from dnsserver.wire import const, name, rdata
 from dnsserver.wire.name import Name, NameFault
 from dnsserver.zone.rrset import RRset, RRsets
 from dnsserver.zone.zone import Owned, Stored
-
-
-def owner_of(labels: Labels, record: Record) -> Name:
-    """Return the name that owns a record: its key's, less the labels that targetstrip cuts.
-
-    More to cut than there are labels cuts none, as in CoreDNS.
-
-    Raises:
-        RecordError: the labels make no name.
-    """
-    strip = record.targetstrip if record.targetstrip < len(labels) else 0
-    try:
-        return name.from_labels(labels[strip:])
-    except NameFault as fault:
-        raise RecordError("key", str(fault)) from None
 
 
 def checked(record: Record) -> Record:
@@ -116,7 +100,7 @@ def clashes(records: Iterable[Stored], owner: Name) -> bool:
     if is_reverse(owner):
         return False
     kinds: set[object] = set()
-    for _, record, _ in records:
+    for record in (stored.record for stored in records):
         if record.host and rdata.address(record.host):
             kinds.add("address")
         elif record.host and not record.port and not record.mail:

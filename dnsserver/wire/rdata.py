@@ -31,14 +31,20 @@ NAMES_IN_RDATA: Final[dict[int, tuple[int, int]]] = {
 message. RFC 3597 §4 forbids it for every type after RFC 1035; the rest of RFC 1035's are obsolete."""
 
 
+_OCTETS: Final = {str(octet): bytes((octet,)) for octet in range(256)}
+
+
 def address(host: str) -> tuple[int, bytes] | None:
     """Return (A or AAAA, rdata) of an IP address in text, or None.
 
     An IPv4-mapped IPv6 address is an A, as CoreDNS has it. No zone ids, no short IPv4 forms.
     """
+    if ":" not in host:
+        # As ipaddress.IPv4Address, in a quarter of the time: there are a million of these to read.
+        octets = [_OCTETS.get(part, b"") for part in host.split(".")]
+        packed = b"".join(octets)
+        return (const.A, packed) if len(octets) == len(packed) == 4 else None
     try:
-        if "." in host and ":" not in host:
-            return const.A, ipaddress.IPv4Address(host).packed
         if "%" in host:
             return None
         v6 = ipaddress.IPv6Address(host)

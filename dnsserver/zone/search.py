@@ -58,10 +58,11 @@ class _Search:
         self._left -= 1 + len(node.records)
         if self._left < 0:
             raise _TooMany
-        for key, record, since in node.records:
-            cut = key.lower().split(b"/")[-record.targetstrip :] if record.targetstrip else []
+        for stored in node.records:
+            strip = stored.record.targetstrip
+            cut = stored.key.lower().split(b"/")[-strip:] if strip else []
             if len(cut) >= len(pattern) and all(map(_fits, pattern, cut)):
-                yield Owned(name, key, record, since)
+                yield stored.owned_by(name)
         if pattern and pattern[0] not in ANY_LABEL:
             child = Name(bytes((len(pattern[0]),)) + pattern[0] + name)
             below: Set[Name] | None = {child} if child in self._table.nodes else set()

@@ -4,50 +4,34 @@ A node stands for every name that exists: one that has data, and every empty non
 and its apex (RFC 4592 §2.2.2). Nodes come and go with the records; nothing is copied.
 """
 
-from bisect import bisect_left
 from collections.abc import Container, Iterable, Iterator, Sequence, Set
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from dnsserver.skydns.key import Key
 from dnsserver.skydns.record import Record
-from dnsserver.wire.name import ROOT, Name, ancestors, is_within, labels_of, parent
+from dnsserver.wire.name import ROOT, Name, ancestors, is_within, parent
+from dnsserver.zone.node import Node
 from dnsserver.zone.rrset import RRsets
 from dnsserver.zone.zone import Owned, Stored, Zone
 
 MAX_RECORDS: Final = 4096
 """Records that answer a name, at most. More A records do not fit any message."""
 
+MAX_FORMS: Final = 4096
+"""Forms of records that are shared by those which are alike."""
+
 _APEX_RECORDS: Final = b"\4apex\3dns"
 _APEX_SERVERS: Final = b"\2ns\3dns"
 """Labels below an apex whose records are the apex's own, and its name servers (SkyDNS)."""
-
-
-class Node:
-    """A name that exists. It does not know its name: the table does."""
-
-    __slots__ = ("children", "complete", "questions", "records", "speakers", "zone")
-
-    def __init__(self, zone: Zone) -> None:
-        self.zone = zone
-        self.records: list[Stored] = []
-        """Owned by this name, in key order."""
-        self.children: set[Name] | None = None
-        """The nodes right below; not kept for an apex, where they are as many as the zone has names."""
-        self.speakers: set[Name] | None = None
-        """Those right below that have, or lead to, records which may answer for this name."""
-        self.questions: tuple[bytes, ...] = ()
-        """Those of the table's `answers` that are for this name."""
-        self.complete = False
-        """Every ordinary type that this name has is among them."""
 
 
 class Change(NamedTuple):
     """A key's new state: the record and the name that owns it, or None for both."""
 
     key: Key
-    labels: tuple[bytes, ...]
-    """The key's labels, leftmost first: where an old record of the key is found."""
+    path: Name
+    """What the key spells: there, or above, an old record of the key is found."""
     name: Name | None
     record: Record | None
 
@@ -66,6 +50,7 @@ class ZoneTable:
         self.owners = 0
         """Names that own records."""
         self.records = 0
+        self._forms: dict[tuple[Any, ...], tuple[Any, ...]] = {}
         self.dependents: list[Node] = []
         """Nodes with compiled answers that hold data of other names."""
         self._moved: dict[Zone, int] = {}
@@ -136,13 +121,13 @@ class ZoneTable:
         if node is None or not node.zone.synced:
             return ()
         if node.records or not node.speakers or name in node.zone.static or name == node.zone.apex:
-            return [Owned(name, *stored) for stored in node.records[:MAX_RECORDS]]
+            return [stored.owned_by(name) for stored in node.records[:MAX_RECORDS]]
         return sorted(islice(self._below(node), MAX_RECORDS), key=lambda owned: owned.key)
 
     def _below(self, node: Node) -> Iterator[Owned]:
         for name in node.speakers or ():
             child = self.nodes[name]
-            yield from (Owned(name, *stored) for stored in child.records if not stored.record.targetstrip)
+            yield from (stored.owned_by(name) for stored in child.records if not stored.is_stripped)
             yield from self._below(child)
 
     def below(self, name: Name, most: int) -> Set[Name] | None:
@@ -167,9 +152,7 @@ class ZoneTable:
         touched: set[Zone] = set()
         count = 0
         for change in changes:
-            zones = self._apply(change, now)
-            touched |= zones
-            count += bool(zones)
+            count += self._apply(change, touched, now)
         for zone in touched:
             # The slices of one listing or batch are one change.
             if self.settled or self._moved.get(zone) != revision:
@@ -188,13 +171,13 @@ class ZoneTable:
             for change in changes
             if change.name is not None
             and (node := self.nodes.get(change.name))
-            and (stored := _find(node.records, change.key))
+            and (stored := node.find(change.key))
         ]
 
     def retain(self, keys: Container[Key], names: Iterable[Name]) -> list[Change]:
         """Return the changes that remove, at `names`, every record whose key is not in `keys`."""
         return [
-            Change(stored.key, labels_of(name), None, None)
+            Change(stored.key, name, None, None)
             for name in names
             if (node := self.nodes.get(name))
             for stored in node.records
@@ -231,41 +214,53 @@ class ZoneTable:
             self.drop(node)
         self.dependents.clear()
 
-    def _apply(self, change: Change, now: int) -> set[Zone]:
-        key, labels, name, record = change
+    def _apply(self, change: Change, touched: set[Zone], now: int) -> bool:
+        """Bring one key to its state; say whether it was another, and add the zones that changed."""
+        key, path, name, record = change
         if name is None or record is None:
-            return self._remove(key, labels)
+            return self._remove(key, path, touched)
+        host, form = record[0], record[1:]
         node = self.nodes.get(name)
-        old = _find(node.records, key) if node else None
-        if old and old.record == record:
-            return set()
-        zones = self._remove(key, labels)
+        old = node.find(key) if node else None
+        if old and old.host == host and old.form == form:
+            return False
+        is_changed = self._remove(key, path, touched)
         zone = self.zone_of(name)
-        if zone:
-            new = Stored(key, record, now if zone.synced else 0)
-            self._announce(name, zone, record)
-            node = self._node(name, zone)
-            self.owners += not node.records
-            self.records += 1
-            node.records.insert(_position(node.records, key), new)
-            self._forget(name, node, new)
-            zones.add(zone)
-        return zones
+        if zone is None:
+            return is_changed
+        new = Stored(key, host, self._form(form), now if zone.synced else 0)
+        self._announce(name, zone, new)
+        node = self._node(name, zone)
+        self.owners += not node.records
+        self.records += 1
+        node.insert(new)
+        self._forget(name, node, new)
+        touched.add(zone)
+        return True
 
-    def _remove(self, key: Key, labels: Sequence[bytes]) -> set[Zone]:
+    def _form(self, form: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(self._forms) >= MAX_FORMS:
+            self._forms.clear()
+        return self._forms.setdefault(form, form)
+
+    def _remove(self, key: Key, path: Name, touched: set[Zone]) -> bool:
         # The record's targetstrip is not known from its key: it is at the key's name or above it.
-        name = Name(b"".join(bytes((len(label),)) + label for label in labels) + b"\0")
-        for owner in (name, *ancestors(name)):
+        owner = path
+        while True:
             node = self.nodes.get(owner)
-            if node and (stored := _find(node.records, key)):
-                self._announce(owner, node.zone, stored.record)
-                node.records.remove(stored)
-                self.owners -= not node.records
-                self.records -= 1
-                self._forget(owner, node, stored)
-                self._prune(owner, node)
-                return {node.zone}
-        return set()
+            if node and node.records and (stored := node.find(key)):
+                break
+            if not owner[0]:
+                return False
+            owner = parent(owner)
+        self._announce(owner, node.zone, stored)
+        node.remove(stored)
+        self.owners -= not node.records
+        self.records -= 1
+        self._forget(owner, node, stored)
+        self._prune(owner, node)
+        touched.add(node.zone)
+        return True
 
     def _node(self, name: Name, zone: Zone) -> Node:
         node = self.nodes.get(name)
@@ -289,7 +284,7 @@ class ZoneTable:
             if node.children:
                 node.children.discard(gone)
 
-    def _announce(self, name: Name, zone: Zone, record: Record) -> None:
+    def _announce(self, name: Name, zone: Zone, stored: Stored) -> None:
         """Tell the zone's history which names a record changes that comes to `name`, or leaves it."""
         history, apex = zone.history, zone.apex
         if history is None or not zone.synced:
@@ -297,7 +292,7 @@ class ZoneTable:
         history.before(name)
         if is_within(name, Name(_APEX_RECORDS + apex)) or is_within(name, Name(_APEX_SERVERS + apex)):
             history.before(apex)
-        if record.targetstrip or not zone.skydns_lookup:
+        if stored.is_stripped or not zone.skydns_lookup:
             return
         while name != apex:
             name = parent(name)
@@ -308,10 +303,10 @@ class ZoneTable:
     def _forget(self, name: Name, node: Node, stored: Stored) -> None:
         """Drop what was compiled of a record that came or went, and note which names it may answer for."""
         self.drop(node)
-        if stored.record.targetstrip or not node.zone.skydns_lookup:
+        if stored.is_stripped or not node.zone.skydns_lookup:
             return
         while name != node.zone.apex:
-            speaks = bool(node.speakers) or any(not other.record.targetstrip for other in node.records)
+            speaks = bool(node.speakers) or any(not other.is_stripped for other in node.records)
             # A wildcard stands for names that are not there, never for the one above it.
             speaks = speaks and not name.startswith(b"\1*")
             above = parent(name)
@@ -323,12 +318,3 @@ class ZoneTable:
             elif node.speakers:
                 node.speakers.discard(name)
             name = above
-
-
-def _position(records: Sequence[Stored], key: Key) -> int:
-    return bisect_left(records, key, key=lambda stored: stored.key)
-
-
-def _find(records: Sequence[Stored], key: Key) -> Stored | None:
-    at = _position(records, key)
-    return records[at] if at < len(records) and records[at].key == key else None

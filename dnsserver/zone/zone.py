@@ -13,12 +13,29 @@ from dnsserver.zone.rrset import NONE, RRset, RRsets, merged, soa_rdata
 
 
 class Stored(NamedTuple):
-    """A record with the key it has in etcd."""
+    """A record with the key it has in etcd, in little space: most records differ in their host alone."""
 
     key: Key
-    record: Record
+    host: str
+    form: tuple[Any, ...]
+    """The fields of the record after its host; one for all records that are alike in them."""
     since: int = 0
     """The clock in seconds when it came or last changed; 0: with the first snapshot, or before."""
+
+    @property
+    def record(self) -> Record:
+        return Record(self.host, *self.form)
+
+    @property
+    def is_stripped(self) -> bool:
+        """Say whether its key is longer than its name, so that it answers for that name only."""
+        return bool(self.form[_TARGETSTRIP])
+
+    def owned_by(self, name: Name) -> "Owned":
+        return Owned(name, self.key, self.record, self.since)
+
+
+_TARGETSTRIP: Final = Record._fields.index("targetstrip") - 1
 
 
 class Owned(NamedTuple):

@@ -1,6 +1,5 @@
 """One key in etcd, as far as it can be read. Pure."""
 
-from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 from dnsserver.skydns.key import Key, labels_of
@@ -74,8 +73,7 @@ def _read(entry: Entry, prefix: Key, seal: Sealing | None) -> tuple[str, Held]:
     own = labels[strip:]
     name = b".".join(own).decode("utf-8", "surrogateescape")
     type_, data = target_of(name, record)
-    made_here = replace(
-        record_of(type_, data, ttl=record.ttl, group=record.group),
+    made_here = record_of(type_, data, ttl=record.ttl, group=record.group)._replace(
         host=record.host,
         text=record.text if not record.host or parse_text(record.text) else "",
         owner=record.owner,
@@ -89,7 +87,7 @@ def _opened(record: Record, seal: Sealing | None) -> tuple[Record, bool]:
     if seal is None or not record.text or is_ownership(record.text):
         return record, False
     ownership = parse_text(seal.open(record.text) or "")
-    return (record, False) if ownership is None else (replace(record, text=text_of(ownership)), True)
+    return (record, False) if ownership is None else (record._replace(text=text_of(ownership)), True)
 
 
 def has_our_label(held: Held, name: str, type_: RecordType, data: str) -> bool:

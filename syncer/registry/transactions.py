@@ -6,7 +6,7 @@ after a crash is owned, and the next run completes it.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 
 from dnsserver.skydns.key import Key
@@ -83,10 +83,9 @@ class _Keys:
             after.name,
             after.type,
             {
-                data: replace(
-                    record_of(after.type, data, text="" if at else text, ttl=after.ttl, group=after.group),
-                    owner=owner,
-                )
+                data: record_of(
+                    after.type, data, text="" if at else text, ttl=after.ttl, group=after.group
+                )._replace(owner=owner)
                 for data in after.targets
             },
             list(holding.hosts),
@@ -132,7 +131,7 @@ class _Keys:
 
     def _keep(self, held: Held, record: Record) -> None:
         if held.record.owner:
-            record = replace(record, owner=self._inventory.view.owner_id)
+            record = record._replace(owner=self._inventory.view.owner_id)
         is_noted = is_ownership(record.text)
         is_sealed_right = not is_noted or held.is_sealed == self._inventory.view.convention.is_sealed
         if record != held.record or not held.is_plain or not is_sealed_right:
@@ -143,7 +142,7 @@ class _Keys:
     def _put(self, key: Key, record: Record, revision: int) -> None:
         convention = self._inventory.view.convention
         if convention.is_sealed and convention.seal is not None and is_ownership(record.text):
-            record = replace(record, text=convention.seal.seal(record.text.strip('"')))
+            record = record._replace(text=convention.seal.seal(record.text.strip('"')))
         self.all.puts[key] = encode(record)
         self.all.expected[key] = revision
 

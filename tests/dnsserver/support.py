@@ -13,9 +13,10 @@ from dnsserver.answer.respond import Responder
 from dnsserver.answer.tally import Tally, Transport
 from dnsserver.build import zone_table
 from dnsserver.config import load
-from dnsserver.skydns.key import Key, labels_of, prefix_of
+from dnsserver.skydns.key import Key, prefix_of
 from dnsserver.skydns.record import RecordError, decode
-from dnsserver.source.rrsets import checked, owner_of
+from dnsserver.source.owner import owner_of, path_of
+from dnsserver.source.rrsets import checked
 from dnsserver.zone.table import Change, ZoneTable
 
 PREFIX = prefix_of("/skydns")
@@ -37,14 +38,14 @@ def table_of(zones: list[dict[str, Any]], *, etcd: str = "") -> ZoneTable:
 def change(path: str, value: str | bytes | None) -> Change:
     """Return the change that brings the key below the prefix to a value, or away."""
     key = Key(PREFIX + path.encode())
-    labels = labels_of(key, PREFIX)
+    spelt = path_of(key, PREFIX)
     if value is None:
-        return Change(key, labels, None, None)
+        return Change(key, spelt, None, None)
     try:
         record = checked(decode(value if isinstance(value, bytes) else value.encode()))
-        return Change(key, labels, owner_of(labels, record), record)
+        return Change(key, spelt, owner_of(spelt, record), record)
     except RecordError:
-        return Change(key, labels, None, None)
+        return Change(key, spelt, None, None)
 
 
 def changes(values: Mapping[str, str | bytes | None]) -> Iterator[Change]:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnsserver.skydns.ownership import is_ownership
-from dnsserver.skydns.record import MAX_VALUE, Record, RecordError, decode, encode
+from dnsserver.skydns.record import MAX_VALUE, Record, RecordError, decode, encode, parse
 
 whole = st.integers(-(2**63), 2**63 - 1)
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -27,7 +27,7 @@ anything = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
     max_leaves=10,
 )
-fields = st.sampled_from([*Record.__slots__, "TTL", "Host", "unknown"])
+fields = st.sampled_from([*Record._fields, "TTL", "Host", "unknown"])
 
 
 @given(records)
@@ -50,12 +50,47 @@ def test_any_values_of_the_fields_are_a_record_or_a_record_error(value):
     reads_or_refuses(json.dumps(value).encode())
 
 
+hosts = st.sampled_from(
+    ["10.0.0.1", "2001:db8::1", "www.example.net", "-", "", 'a"b', "\\u0041", "\xe9", "A"]
+)
+rests = st.lists(
+    st.sampled_from(
+        [
+            *('"ttl":300', '"targetstrip":1', '"targetstrip":1.0', '"mail":true', '"mail":1', '"ttl":true'),
+            *(
+                '"host":"-"',
+                '"host":"10.0.0.9"',
+                '"HOST":"10.0.0.9"',
+                '"host":null',
+                '"port":"80"',
+                '"ttl":-1',
+            ),
+        ]
+    ),
+    max_size=3,
+)
+
+
+@given(hosts, rests, st.sampled_from(["}", "", "} ", "}}", ",}", "]"]))
+def test_the_short_way_of_decoding_equals_the_long_one(host, rest, end):
+    value = (",".join([f'{{"host":"{host}"', *rest]) + end).encode()
+    assert outcome(decode, value) == outcome(parse, value)
+
+
+def outcome(way, value: bytes) -> tuple:
+    """Return the fields with their types, or the reason and text of the error."""
+    try:
+        return tuple((field, type(field)) for field in way(value))
+    except RecordError as error:
+        return error.reason, str(error)
+
+
 def reads_or_refuses(octets: bytes) -> None:
     try:
         record = decode(octets)
     except RecordError:
         return
-    for name in Record.__slots__:
+    for name in Record._fields:
         assert type(getattr(record, name)) is type(getattr(Record(), name))
     assert decode(encode(record)) == record
 

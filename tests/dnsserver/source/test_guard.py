@@ -92,7 +92,7 @@ def values(store: dict[str, int | None]) -> dict[str, str | None]:
 
 def served(table: ZoneTable) -> dict[str, int]:
     return {
-        stored.key.removeprefix(b"/skydns/").decode(): int(stored.record.host.rpartition(".")[2])
+        stored.key.removeprefix(b"/skydns/").decode(): int(stored.host.rpartition(".")[2])
         for node in table.nodes.values()
         for stored in node.records
     }
