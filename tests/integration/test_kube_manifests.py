@@ -15,6 +15,7 @@ from syncer.config import load
 from tests.integration.kube_api import KubeApi
 from tests.integration.kustomize import (
     CONFIG,
+    MANIFESTS,
     OVERLAYS,
     environment,
     kubectl,
@@ -25,7 +26,7 @@ from tests.integration.kustomize import (
     templates,
     workloads,
 )
-from tests.integration.tools import miss_tool
+from tests.integration.tools import miss_tool, need_tool
 
 pytestmark = pytest.mark.kube
 
@@ -228,6 +229,29 @@ def test_tls_mounts_what_the_script_makes_where_the_programs_look_for_it(certifi
         files = {v for k, v in environment(pod).items() if k.endswith("_FILE")}
         assert files == {f"{mount['mountPath']}/{key}" for key in secret["data"]}, name
     assert not secrets
+
+
+def test_certificates_are_made_anew_by_authorities_that_stay_and_do_not_stand_for_each_other(tmp_path):
+    openssl = need_tool("openssl")
+    need_tool("kubectl")
+    made = []
+    for _ in range(2):
+        subprocess.run([MANIFESTS / "certificates.sh", tmp_path], check=True, timeout=60)
+        made.append({file.name: file.read_bytes() for file in tmp_path.glob("*.crt")})
+        assert all(file.stat().st_mode & 0o077 == 0 for file in tmp_path.iterdir())
+    assert {name for name in made[0] if made[0][name] == made[1][name]} == {"ca.crt", "peer-ca.crt"}
+
+    def verifies(authority: str, purpose: str, certificate: str) -> bool:
+        command = [openssl, "verify", "-CAfile", tmp_path / authority, "-purpose", purpose]
+        return subprocess.run([*command, tmp_path / certificate], capture_output=True).returncode == 0
+
+    for client in ("dnsserver.crt", "syncer.crt", "root.crt"):
+        assert verifies("ca.crt", "sslclient", client)
+        assert not verifies("ca.crt", "sslserver", client), "a client could pass for etcd"
+        assert not verifies("peer-ca.crt", "sslclient", client), "a client could be a member"
+    for purpose in ("sslserver", "sslclient"):
+        assert verifies("ca.crt", purpose, "etcd.crt")
+        assert verifies("peer-ca.crt", purpose, "peer.crt")
 
 
 def in_old_words(objects: list[dict], versions: str) -> list[dict]:
