@@ -99,6 +99,7 @@ def forwarding(
         Limits(kept.max_ttl, kept.negative_ttl, kept.failure_ttl),
         deadline=forward.deadline,
         max_in_flight=forward.max_in_flight,
+        on_fault=on_fault,
     )
     return ForwardService(table, tally, resolver, forward.allow, on_fault)
 

@@ -8,7 +8,6 @@ from collections import OrderedDict
 from typing import Final, NamedTuple
 
 from dnsserver.forward.question import Asked
-from dnsserver.wire import const
 from dnsserver.wire.name import Name
 
 _PLACE_OCTETS: Final = 280
@@ -25,6 +24,7 @@ class Entry(NamedTuple):
     """Records of these sections."""
     body: bytes
     """The sections, to stand behind a question for the name that was asked."""
+    is_denial: bool
     stored: float
     expires: float
     """Seconds of a clock that only goes forward."""
@@ -32,10 +32,6 @@ class Entry(NamedTuple):
     """Extended DNS error (RFC 8914)."""
     onward: Name | None = None
     """A name of ours that its last alias leads to."""
-
-    @property
-    def is_denial(self) -> bool:
-        return self.rcode == const.NXDOMAIN or not self.answers
 
 
 class Cache:

@@ -47,6 +47,8 @@ class Reply(NamedTuple):
     authority: Section
     ttl: int
     """Seconds for which all of it may be kept; 0 where nothing says so, as in a denial without SOA."""
+    is_denial: bool
+    """Of the type that was asked for there is nothing at the end of its aliases."""
     is_referral: bool
     """It only points to other servers: who sends it does not resolve for us."""
     onward: Name | None = None
@@ -83,7 +85,7 @@ def read(message: bytes, asked: Asked, is_ours: Callable[[Name], bool] = lambda 
     taken = tuple(item for item in answer if _is_asked(asked, chain, *item))
     if onward:
         ttl = min((rrset.ttl for _, rrset in taken), default=0)
-        return Reply(const.NOERROR, taken, (), ttl, False, onward)
+        return Reply(const.NOERROR, taken, (), ttl, False, False, onward)
     kinds = _PROOFS if asked.dnssec_ok else frozenset()
     rest = tuple(
         (owner, _as_denial(rrset))
@@ -92,7 +94,11 @@ def read(message: bytes, asked: Asked, is_ours: Callable[[Name], bool] = lambda 
     )
     there = {rrset.type for _, rrset in authority}
     is_referral = const.NS in there and const.SOA not in there and not (answer or rcode or message[2] & _AA)
-    return Reply(rcode, taken, rest, _ttl(asked, taken, rest), is_referral)
+    is_denial = not any(asked.type in (rrset.type, const.ANY) for _, rrset in taken)
+    ttl = min((rrset.ttl for _, rrset in (*taken, *rest)), default=0)
+    if is_denial and not any(rrset.type == const.SOA for _, rrset in rest):
+        ttl = 0
+    return Reply(rcode, taken, rest, ttl, is_denial, is_referral)
 
 
 def _take(records: Iterator[_Record], count: int) -> Iterator[_Record]:
@@ -213,11 +219,3 @@ def _as_denial(rrset: RRset) -> RRset:
     if rrset.type != const.SOA:
         return rrset
     return rrset._replace(ttl=min(rrset.ttl, int.from_bytes(rrset.rdatas[0][-4:], "big")))
-
-
-def _ttl(asked: Asked, answer: Section, authority: Section) -> int:
-    is_positive = any(asked.type in (rrset.type, const.ANY) for _, rrset in answer)
-    has_soa = any(rrset.type == const.SOA for _, rrset in authority)
-    if not is_positive and not has_soa:
-        return 0
-    return min((rrset.ttl for _, rrset in (*answer, *authority)), default=0)

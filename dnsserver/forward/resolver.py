@@ -28,6 +28,7 @@ class Resolver:
         *,
         deadline: float,
         max_in_flight: int,
+        on_fault: Callable[[Exception], None],
     ) -> None:
         """Answer within `deadline` seconds; wait for at most `max_in_flight` answers at a time."""
         self.upstreams = upstreams
@@ -36,6 +37,7 @@ class Resolver:
         """Questions answered from the cache, by whether that was a denial."""
         self.misses = self.rejected = 0
         self._limits, self._deadline, self._max_in_flight = limits, deadline, max_in_flight
+        self._on_fault = on_fault
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[Asked, list[Done]] = {}
         """Who is to be told, by what upstreams are being asked."""
@@ -79,10 +81,13 @@ class Resolver:
     async def _run(self, asked: Asked) -> None:
         try:
             entry = await self._answer(asked)
-            self.cache.put(asked, entry)
+        except Exception as error:
+            self._on_fault(error)
+            entry = failure(self._limits, self._loop.time())
         finally:
             waiting = self._waiting.pop(asked)
             self._in_flight -= len(waiting)
+        self.cache.put(asked, entry)
         for done in waiting:
             done(entry, 0.0)
 

@@ -54,16 +54,15 @@ def entry_of(asked: Asked, reply: Reply, limits: Limits, now: float) -> Entry:
     Raises:
         FormatError: it fits no message.
     """
-    is_denial = reply.rcode == const.NXDOMAIN or not reply.answer
-    most = limits.denial if is_denial else limits.answer
+    most = limits.denial if reply.is_denial else limits.answer
     sections = (_capped(reply.answer, most), _capped(reply.authority, most))
     rendered = _rendered(asked.name, reply.rcode, *sections)
-    return Entry(*rendered, now, now + min(reply.ttl, most), onward=reply.onward)
+    return Entry(*rendered, reply.is_denial, now, now + min(reply.ttl, most), onward=reply.onward)
 
 
 def failure(limits: Limits, now: float) -> Entry:
     """Return that no upstream has answered."""
-    return Entry(const.SERVFAIL, 0, 0, b"", now, now + limits.failure, const.EDE_NO_REACHABLE)
+    return Entry(const.SERVFAIL, 0, 0, b"", True, now, now + limits.failure, const.EDE_NO_REACHABLE)
 
 
 def respond(client: Client, entry: Entry, age: int, turn: int = 0) -> bytes:
@@ -105,7 +104,7 @@ def join(client: Client, aliases: Section, rest: Reply | Answer, *, authoritativ
     rcode is that of the end (RFC 6604 §3).
     """
     answer = tuple(dict.fromkeys((*aliases, *rest.answer)))
-    entry = Entry(*_rendered(client.question.name, rest.rcode, answer, rest.authority), 0, 0)
+    entry = Entry(*_rendered(client.question.name, rest.rcode, answer, rest.authority), False, 0, 0)
     return _respond(client, entry, entry.body, const.AA if authoritative else 0)
 
 

@@ -76,7 +76,8 @@ class _Connection(asyncio.Protocol):
 
     async def exchange(self, asked: Asked) -> bytes:
         """Send a query and return its response. Who gives it up ends a connection that was silent since."""
-        assert self._transport
+        if self._transport is None:
+            raise ConnectionResetError("closed the connection")
         heard = self._heard
         if self._idle:
             self._idle.cancel()

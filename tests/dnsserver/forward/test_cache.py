@@ -20,7 +20,7 @@ questions = st.builds(Asked, names, st.sampled_from([1, 28]), st.booleans(), st.
 
 
 def entry(now: float, ttl: float, body: bytes = b"", answers: int = 1) -> Entry:
-    return Entry(0, answers, 0, body, now, now + ttl)
+    return Entry(0, answers, 0, body, not answers, now, now + ttl)
 
 
 class Model(RuleBasedStateMachine):

@@ -230,13 +230,16 @@ def test_a_broken_record_breaks_the_message(record):
         read(with_records(record), WWW)
 
 
+@pytest.mark.parametrize("known", [0, 1], ids=["met first", "met before"])
 @pytest.mark.parametrize(("octets", "fits"), [(62, True), (63, False)])
-def test_a_name_with_a_pointer_has_255_octets_at_most(octets, fits):
+def test_a_name_with_a_pointer_has_255_octets_at_most(octets, fits, known):
     tail = b"".join(b"\x3f" + b"x" * 63 for _ in range(3)) + b"\0"
     record = b"\0\x10\0\1\0\0\0\1" + len(tail).to_bytes(2, "big") + tail
     head = bytes((octets - 1,)) + b"y" * (octets - 1)
     at = len(query(WWW, 1, WWW.name)) - 11 + 12
-    message = with_records(b"\xc0\x0c" + record, head + (0xC000 | at).to_bytes(2, "big") + record)
+    pointer = (0xC000 | at).to_bytes(2, "big")
+    before = [pointer + record] * known
+    message = with_records(b"\xc0\x0c" + record, *before, head + pointer + record)
     if fits:
         assert read(message, WWW)
     else:

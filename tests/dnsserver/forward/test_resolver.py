@@ -1,6 +1,8 @@
 """What becomes of a question, whatever upstreams do: the right answer, or a failure in bounded time."""
 
 import asyncio
+import os
+import resource
 import socket
 import time
 
@@ -36,7 +38,13 @@ LIMITS = Limits(3600, 900, 5)
 
 
 @pytest.fixture
-async def resolver():
+def faults():
+    """Those that were told."""
+    return []
+
+
+@pytest.fixture
+async def resolver(faults):
     """Makes a Resolver of addresses."""
     made = []
 
@@ -44,7 +52,8 @@ async def resolver():
         timing = {"timeout": timeout, "failures": failures, "interval": 0.05}
         upstreams = [Upstream(address, None, is_ours, **timing) for address in addresses]
         cache = Cache(1 << 20)
-        found = Resolver(upstreams, cache, LIMITS, deadline=deadline, max_in_flight=max_in_flight)
+        bounds = {"deadline": deadline, "max_in_flight": max_in_flight}
+        found = Resolver(upstreams, cache, LIMITS, **bounds, on_fault=faults.append)
         made.append(found)
         return found
 
@@ -352,3 +361,26 @@ async def test_where_all_upstreams_are_left_out_all_are_asked(resolver):
         assert [each.health.is_down for each in found.upstreams] == [True, True]
         two.udp = honest
         assert address_in(await resolve(found, ASKED._replace(checking_disabled=True))) == "192.0.2.1"
+
+
+async def test_a_fault_here_is_told_and_a_failure_for_all_who_wait(resolver, faults, monkeypatch):
+    async with upstream() as good:
+        found = resolver(good.address)
+        monkeypatch.setattr(found.upstreams[0], "ask", lambda asked: 1 / 0)
+        entries = await asyncio.gather(resolve(found), resolve(found))
+        assert [address_in(entry) for entry in entries] == [None, None]
+        assert [type(fault) for fault in faults] == [ZeroDivisionError]
+
+
+async def test_where_there_is_no_file_descriptor_left_no_upstream_is_blamed(resolver):
+    async with upstream() as good:
+        found = resolver(good.address, failures=1)
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        os.close(free := os.dup(0))  # the lowest that is free
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+        try:
+            assert address_in(await resolve(found)) is None
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert not found.upstreams[0].health.is_down
+        assert address_in(await resolve(found, other(1))) == "192.0.2.1"

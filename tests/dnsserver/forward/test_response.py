@@ -93,6 +93,20 @@ def test_each_address_has_its_turn_to_be_first(kind):
     assert orders == [orders[0][turn:] + orders[0][:turn] for turn in range(3)]
 
 
+def test_records_that_are_no_addresses_keep_their_order_and_those_behind_the_answer_theirs():
+    asked = Asked(from_text("www.test."), const.TXT, True, False)
+    texts = dns.rrset.from_text("www.test.", 60, "IN", "TXT", "a", "bcd", "ef")
+    signed = dns.rrset.from_text("www.test.", 60, "IN", "NSEC", "x.test. A")
+    entry = entry_of(asked, read(response(asked, [texts], [signed]), asked), LIMITS, 0)
+    assert respond(asking(asked), entry, 0, 1) == respond(asking(asked), entry, 0, 0)
+    addresses = dns.rrset.from_text("www.test.", 60, "IN", "A", "192.0.2.1", "192.0.2.2")
+    asked = asked._replace(type=const.A)
+    entry = entry_of(asked, read(response(asked, [addresses], [signed]), asked), LIMITS, 0)
+    one, two = (parsed(respond(asking(asked), entry, 0, turn)) for turn in (0, 1))
+    assert one.answer == two.answer[::-1]
+    assert one.authority == two.authority
+
+
 @given(replies)
 def test_a_response_answers_the_query_as_a_resolver_that_is_no_authority(pair):
     asked, reply = pair
@@ -110,7 +124,8 @@ def test_no_ttl_is_over_the_limit_and_an_entry_expires_with_its_shortest(pair):
     asked, reply = pair
     entry = entry_of(asked, reply, LIMITS, 10)
     ttls = [ttl for _, _, ttl, _ in of_message(parsed(respond(asking(asked), entry, 0)))]
-    most = LIMITS.denial if entry.is_denial else LIMITS.answer
+    found = any(asked.type in (rrset.type, const.ANY) for _, rrset in reply.answer)
+    most = LIMITS.answer if found else LIMITS.denial
     assert all(ttl <= most for ttl in ttls)
     assert entry.expires - entry.stored <= min(ttls, default=0)
 

@@ -22,7 +22,7 @@ INNER = b"the response of another handle"
 def forwarder(on_fault):
     """Return the handle of a forwarder that waits for no upstream, so that a query for it is a SERVFAIL."""
     table, tally = table_of([{"name": "k8s.local."}]), Tally()
-    resolver = Resolver([], Cache(0), Limits(1, 1, 1), deadline=1, max_in_flight=0)
+    resolver = Resolver([], Cache(0), Limits(1, 1, 1), deadline=1, max_in_flight=0, on_fault=on_fault)
     service = ForwardService(table, tally, resolver, [ipaddress.ip_network("127.0.0.0/8")], on_fault)
     return service.before(lambda *_: INNER, responder(table, forwards=True, defers=True), "udp")
 
