@@ -42,8 +42,8 @@ def _option(conversion: Conversion, option: Directive, section: dict[str, Any], 
             section.setdefault("health", {})["failures"] = number
         case "max_concurrent" if number:
             section["max_in_flight"] = number
-        case "health_check" if seconds := _seconds(word):
-            section.setdefault("health", {})["interval"] = max(1, math.ceil(seconds))
+        case "health_check" if delay := seconds(word):
+            section.setdefault("health", {})["interval"] = max(1, math.ceil(delay))
         case "tls_servername" if word:
             tls["server_name"] = word
         case "tls" if len(option.arguments) in (0, 1, 3):
@@ -84,12 +84,12 @@ def cache(conversion: Conversion, directive: Directive, zones: Sequence[str]) ->
         section["max_ttl"] = int(directive.arguments[0])
     for option in directive.options:
         ttl = option.arguments[1] if len(option.arguments) > 1 else ""
-        seconds = _seconds(option.arguments[0]) if option.arguments else None
+        delay = seconds(option.arguments[0]) if option.arguments else None
         if option.name in ("success", "denial"):
             if ttl.isdecimal():
                 section["max_ttl" if option.name == "success" else "negative_ttl"] = int(ttl)
-        elif option.name == "servfail" and seconds:
-            section["failure_ttl"] = min(30, max(1, math.ceil(seconds)))
+        elif option.name == "servfail" and delay:
+            section["failure_ttl"] = min(30, max(1, math.ceil(delay)))
         else:
             conversion.remark(option, "no counterpart")
     if section:
@@ -97,7 +97,7 @@ def cache(conversion: Conversion, directive: Directive, zones: Sequence[str]) ->
     conversion.remark(directive, "for what is forwarded; zones are answered from memory")
 
 
-def _seconds(text: str) -> float | None:
+def seconds(text: str) -> float | None:
     """Return the seconds of a duration as `1m30s` or `500ms`."""
     parts = re.findall(r"([0-9.]+)(ms|s|m|h)", text)
     if not parts or "".join(map("".join, parts)) != text:

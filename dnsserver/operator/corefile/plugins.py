@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from dnsserver.operator.corefile.convert import Conversion, Plugin
-from dnsserver.operator.corefile.forwarding import cache, forward
+from dnsserver.operator.corefile.forwarding import cache, forward, seconds
 from dnsserver.operator.corefile.parse import Directive
 from dnsserver.operator.corefile.zones import etcd, file, hosts, transfer
 
@@ -54,7 +54,11 @@ def prometheus(conversion: Conversion, directive: Directive, zones: Sequence[str
 def health(conversion: Conversion, directive: Directive, zones: Sequence[str]) -> None:
     _page(conversion, directive, "health", ":8080")
     for option in directive.options:
-        conversion.remark(option, "no counterpart")
+        delay = seconds(option.arguments[0]) if option.name == "lameduck" and option.arguments else None
+        if delay is None:
+            conversion.remark(option, "no counterpart")
+        else:
+            conversion.section(option, "lameduck", min(round(delay), 300))
 
 
 def ready(conversion: Conversion, directive: Directive, zones: Sequence[str]) -> None:
@@ -73,11 +77,21 @@ def _page(conversion: Conversion, directive: Directive, key: str, default: str) 
 
 
 def log(conversion: Conversion, directive: Directive, zones: Sequence[str]) -> None:
-    conversion.remark(directive, "queries are not logged; count them by /metrics")
+    options = [each for each in directive.options if each.name == "class"]
+    classes = {argument for option in options for argument in option.arguments} or {"all"}
+    section = conversion.data.setdefault("log", {})
+    chosen = classes.pop() if len(classes) == 1 else "all"
+    if classes or section.setdefault("queries", chosen) != chosen:
+        section["queries"] = "all"
+        conversion.remark(
+            directive, "there is one class for the whole server; queries of all classes are logged"
+        )
+    if directive.arguments not in ((), (".",)):
+        conversion.remark(directive, "queries of all names are logged, in the common format")
 
 
 def debug(conversion: Conversion, directive: Directive, zones: Sequence[str]) -> None:
-    conversion.section(directive, "log", {"level": "debug"})
+    conversion.data.setdefault("log", {})["level"] = "debug"
 
 
 def loadbalance(conversion: Conversion, directive: Directive, zones: Sequence[str]) -> None:

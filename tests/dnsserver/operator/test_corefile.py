@@ -74,7 +74,6 @@ def test_a_corefile_of_2018_is_imported_started_and_answers(
 ):
     file, told = imported("2018.Corefile", tmp_path, dnsserver)
     assert [line.split(": ")[0:2] for line in told] == [
-        ["2018.Corefile:2", "log"],
         ["2018.Corefile:5", "cache"],
         ["2018.Corefile:8", "whoami"],
         ["2018.Corefile:11", "proxy"],
@@ -220,6 +219,10 @@ ETCD = "etcd {\n endpoint https://127.0.0.1:2379\n}"
                 "cache": {"max_ttl": 60, "negative_ttl": 7, "failure_ttl": 2},
             },
         ),
+        ("k8s.local {\n etcd\n health {\n  lameduck 2m\n }\n}", "lameduck", 120),
+        ("k8s.local {\n etcd\n log\n debug\n}", "log", {"queries": "all", "level": "debug"}),
+        ("k8s.local {\n etcd\n log . {\n  class denial\n }\n}", "log", {"queries": "denial"}),
+        ("k8s.local {\n etcd\n log {\n  class denial error\n }\n}", "log", {"queries": "all"}),
         ("k8s.local\netcd\nerrors", "zones", [{"name": "k8s.local"}]),
     ],
 )
@@ -252,6 +255,8 @@ def test_a_plugin_becomes_its_counterpart(text, key, value, tmp_path):
         ),
         ("k8s.local {\n etcd\n bufsize 4096\n}", "3: bufsize: responses over UDP have at most 1232 octets"),
         ("k8s.local {\n etcd {\n  endpoint https://e:1\n  tls ca.pem\n }\n}", "4: tls: left out: "),
+        ("k8s.local {\n etcd\n log {\n  class denial error\n }\n}", "3: log: there is one class"),
+        ("k8s.local {\n etcd\n log k8s.local\n}", "3: log: queries of all names are logged"),
         ("k8s.local {\n etcd\n bind eth0\n}", "3: bind: eth0: expected an address"),
         ("k8s.local {\n etcd\n acl {\n  allow type A net *\n }\n}", "4: allow: rules for some types"),
         ("k8s.local {\n etcd\n}\nb:54 {\n etcd\n}", "1: all zones are served on all of the ports 53, 54"),
