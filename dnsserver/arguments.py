@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from dnsserver.config import Override
+from dnsserver.ops.completion import add_completion
 from dnsserver.ops.metrics import build_version
 
 DEFAULT_CONFIG: Final = "config/zone.yaml"
@@ -53,6 +54,9 @@ examples:
   dnsserver explain www.k8s.local A                        which keys make this answer, and why
   dnsserver records --output zonefile > k8s.local.zone
   dnsserver import-corefile /etc/coredns/Corefile > zone.yaml
+
+completions of bash, zsh and fish (they need shtab: pip install 'etcd-dns[completion]'):
+  eval "$(dnsserver --print-completion bash)"
 
 exit status:
   0  stopped by a signal, or the command has done its work
@@ -119,6 +123,7 @@ def parser() -> argparse.ArgumentParser:
     )
     program.add_argument("--version", action="version", version=f"dnsserver {build_version()}")
     program.add_argument("--check", action="store_true", help="check the configuration, print faults, exit")
+    add_completion(program)
     program.set_defaults(command=None)
     _add_settings(program, default=os.environ.get("DNSSERVER_CONFIG", DEFAULT_CONFIG))
     commands = program.add_subparsers(metavar="COMMAND", title="commands, instead of serving")

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Final, cast
 
 from dnsserver.ops import log
+from dnsserver.ops.completion import add_completion
+from syncer.arguments import ConfigError, Parser, Repeated, duration, positive_duration, share, switch
 from syncer.arguments import (
     ConfigError,
     Parser,
@@ -56,6 +58,7 @@ def new_parser() -> argparse.ArgumentParser:
     _add_safety(parser.add_argument_group("what keeps records from being lost"))
     _add_running(parser.add_argument_group("running"))
     _add_without_effect(parser)
+    add_completion(parser)
     return parser
 
 
