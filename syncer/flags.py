@@ -7,7 +7,6 @@ from typing import Final, cast
 
 from dnsserver.ops import log
 from dnsserver.ops.completion import add_completion
-from syncer.arguments import ConfigError, Parser, Repeated, duration, positive_duration, share, switch
 from syncer.arguments import (
     ConfigError,
     Parser,

@@ -125,7 +125,9 @@ class Forward(Model):
     max_in_flight: Annotated[int, Field(ge=1, le=65_536)] = 512
     """Queries of clients that wait for upstreams at a time; more get SERVFAIL."""
     health: Health = Health()
+    """When an upstream is left out."""
     cache: Cache = Cache()
+    """What is kept of the upstreams' responses."""
 
 
 def loops(upstreams: Sequence[Upstream], listen: Sequence[Address]) -> Iterator[tuple[int, str]]:

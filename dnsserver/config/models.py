@@ -17,12 +17,15 @@ class Etcd(Model):
     prefix: Annotated[str, Field(min_length=2, pattern="^/")] = "/skydns"
     """Where the records are; the part of CoreDNS's `path`."""
     username: str = ""
+    """With `password_file`."""
     password_file: str = ""
     """A file that holds the password; a final line break is cut."""
     ca_file: str = ""
     """Certificates that sign the server's; empty takes the system's."""
     cert_file: str = ""
+    """Our own certificate, with `key_file`."""
     key_file: str = ""
+    """Its key."""
     server_name: str = ""
     """The name in the server's certificate, where it is not the endpoint's host."""
     allow_empty: bool = False
@@ -58,20 +61,25 @@ class Identity(Model):
 
 class Listener(Model):
     listen: ListenAddress
+    """ADDRESS:PORT; several pages may have the same."""
 
 
 class StatusPage(Model):
     """HTML for people. It lists every record, so it is for loopback unless told."""
 
     listen: ListenAddress = Address("127.0.0.1", 8053)
+    """ADDRESS:PORT."""
 
 
 class Log(Model):
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that is told on standard error."""
     format: Literal["text", "json"] = "text"
+    """Of the lines on standard error."""
     queries: Literal["none", "all", "success", "denial", "error"] = "none"
     """Which queries have a line on standard output: by the class of their response, as in CoreDNS."""
     query_format: Literal["coredns", "json"] = "coredns"
+    """The line of CoreDNS's `log`, or one object a line."""
     query_sample: Annotated[int, Field(ge=1)] = 1
     """One of so many of these queries is logged."""
     query_rate: Annotated[int, Field(ge=0)] = 1000
@@ -80,12 +88,13 @@ class Log(Model):
 
 class Config(Model):
     listen: Annotated[list[ListenAddress], Field(min_length=1)] = [Address("0.0.0.0", 53), Address("::", 53)]
-    """Each serves UDP and TCP."""
+    """Each serves UDP and TCP; where the kernel has no IPv6 those of it are skipped, with a warning."""
     workers: Literal[1] = 1
     """Processes that serve."""
     etcd: Etcd | None = None
     """Left out: only the static records are served."""
     zones: Annotated[list[Zone], Field(min_length=1)]
+    """At least one; a name belongs to the longest that fits."""
     tsig: list[TsigKey] = []
     """Keys that sign transfers, notifies and queries (RFC 8945)."""
     acl: list[AccessRule] = []
@@ -93,14 +102,19 @@ class Config(Model):
     forward: Forward | None = None
     """Left out: questions outside all zones are refused."""
     rrl: ResponseRates | None = None
-    """Left out: responses are not limited."""
+    """Response rate limiting over UDP (ISC-TN-2012-1); `{}` takes the defaults. Left out: none."""
     cookies: Cookies | None = None
     """Left out: cookies are ignored, as any unknown option is."""
     identity: Identity = Identity()
     metrics: Listener | None = None
+    """`/metrics`, for Prometheus."""
     health: Listener | None = None
+    """`/health`: 200 while the process answers."""
     ready: Listener | None = None
+    """`/ready`: 200 once all zones have had their first snapshot, until SIGTERM."""
     status: StatusPage | None = None
+    """HTML for people. It lists every record, so it is for loopback unless told; `{}` takes the default."""
     lameduck: Annotated[int, Field(ge=0, le=300)] = 0
     """Seconds between SIGTERM, which ends `ready`, and the last answers."""
     log: Log = Log()
+    """What is logged, and how."""

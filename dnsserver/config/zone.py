@@ -21,12 +21,17 @@ class Soa(Model):
     """The SOA record (RFC 1035 §3.3.13); names without a final dot are relative to the zone."""
 
     mname: str = "ns.dns"
+    """The primary name server."""
     rname: str = "hostmaster"
+    """The mailbox of who is responsible, with a dot for its @."""
     refresh: Seconds = 7200
+    """After how many seconds secondaries ask again."""
     retry: Seconds = 1800
+    """The same, after a failure."""
     expire: Seconds = 86_400
+    """Seconds without an answer after which secondaries drop the zone."""
     minimum: Seconds = 30
-    """How long a negative answer may be cached."""
+    """Seconds that a denial may be cached, at most."""
     serial: Annotated[int, Field(ge=0, le=2**32 - 1)] = 1
     """For a zone without etcd; from etcd comes the revision of the last change."""
 
@@ -35,8 +40,9 @@ class StaticLine(Model):
     name: str
     """Relative to the zone without a final dot; `@` is the apex."""
     type: RecordType
+    """As A, TXT or TYPE65280."""
     data: str
-    """Zone-file text."""
+    r"""Zone-file text; `\# 2 abcd` is for any type."""
     ttl: Ttl | None = None
     """Seconds; left out, the zone's."""
 
@@ -54,6 +60,7 @@ class Secondary(Model):
     """Who is told by NOTIFY that a zone has changed."""
 
     address: ListenAddress
+    """ADDRESS:PORT."""
     key: DomainName | None = None
     """The key under `tsig` that signs the NOTIFY."""
 
@@ -73,7 +80,9 @@ class Transfer(Model):
 
 class TsigKey(Model):
     name: DomainName
+    """The same at both ends."""
     algorithm: Literal["hmac-sha256", "hmac-sha512"] = "hmac-sha256"
+    """The same at both ends."""
     secret_file: Annotated[str, Field(min_length=1)]
     """A file, from the YAML's directory, that holds the secret in base64 and nothing else."""
     _secret: bytes = PrivateAttr(b"")
@@ -97,6 +106,7 @@ class Zone(Model):
     minimal: bool = True
     """Leave the zone's name servers out of answers that do not need them."""
     records: list[StaticLine] = []
+    """Static records; they go before those of etcd."""
     file: str = ""
     """A zone file, from the YAML's directory; its SOA counts instead of `soa`. Beside `records`."""
     transfer: Transfer = Transfer()

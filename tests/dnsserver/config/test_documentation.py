@@ -1,23 +1,18 @@
-import re
 from pathlib import Path
-from typing import Any, get_args
-
-import pytest
-from pydantic import BaseModel
 
 from dnsserver.config import Config
+from tools import reference
 
 TEXT = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text("utf-8")
 
 
-def keys(annotation: Any) -> set[str]:
-    """Return the keys of all models in an annotation."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        fields = annotation.model_fields
-        return set(fields).union(*(keys(field.annotation) for field in fields.values()))
-    return set().union(*map(keys, get_args(annotation)))
+def test_the_table_of_keys_is_what_the_models_say():
+    assert reference.document(TEXT) == TEXT, "run python -m tools.reference"
 
 
-@pytest.mark.parametrize("key", sorted(keys(Config)))
-def test_every_key_is_in_the_reference(key):
-    assert re.search(rf"[`.]{key}[`.\[]", TEXT)
+def test_every_key_says_what_it_means():
+    assert [row.key for row in reference.rows(Config) if not row.meaning] == []
+
+
+def test_every_link_of_the_table_is_of_a_key():
+    assert reference.SEE.keys() <= {row.key for row in reference.rows(Config)}
