@@ -104,6 +104,14 @@ def test_each_service_port_leads_to_a_port_of_the_pods_it_selects(rendered):
             assert (port["targetPort"], port.get("protocol", "TCP")) in open_ports, name
 
 
+def test_prometheus_is_sent_to_the_port_of_the_metrics(rendered):
+    for name, template in templates(rendered).items():
+        [container] = template["spec"]["containers"]
+        [port] = [p["containerPort"] for p in container["ports"] if p["name"] == "metrics"]
+        expected = {"prometheus.io/scrape": "true", "prometheus.io/port": str(port)}
+        assert template["metadata"]["annotations"] == expected, name
+
+
 def test_the_container_ports_of_dnsserver_are_those_its_image_listens_on(rendered):
     text = (CONFIG.parent / "Dockerfile").read_text()
     listens = dict(re.findall(r'DNSSERVER_(\w*LISTEN)="(\S+)"', text))
