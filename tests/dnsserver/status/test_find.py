@@ -6,12 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnsserver.skydns.key import Key
-from dnsserver.skydns.record import Record
 from dnsserver.status.find import FRESH, PAGE, SCAN, Finder, Found
 from dnsserver.wire import name
-from dnsserver.zone.table import Change, ZoneTable
-from tests.dnsserver.support import NO_ETCD, filled, table_of
+from dnsserver.zone.table import ZoneTable
+from tests.dnsserver.support import NO_ETCD, change, filled, table_of
 from tests.dnsserver.worlds import paths, values, zones
 
 
@@ -87,16 +85,7 @@ def test_a_name_finds_itself_and_what_is_below_it(zone, text, expected):
 
 def many(count: int) -> ZoneTable:
     table = table_of([{"name": "k8s.local"}], etcd=NO_ETCD)
-    labels = ((b"n%06d" % number, b"deep", b"k8s", b"local") for number in range(count))
-    table.apply(
-        (
-            Change(
-                Key(b"/skydns/local/k8s/deep/" + each[0]), each, name.from_labels(each), Record(host="::1")
-            )
-            for each in labels
-        ),
-        1,
-    )
+    table.apply((change(f"local/k8s/deep/n{number:06}", '{"host":"::1"}') for number in range(count)), 1)
     table.mark_synced(1)
     return table
 
@@ -121,17 +110,7 @@ def test_the_list_of_names_is_taken_again_after_a_while_and_for_another_table():
     finder = Finder(lambda: now)
     table, other = filled([{"name": "k8s.local"}], KEYS), many(1)
     before = finder.find(table, None, "", 0).names
-    table.apply(
-        [
-            Change(
-                Key(b"/skydns/local/k8s/z"),
-                (b"z", b"k8s", b"local"),
-                name.from_text("z.k8s.local."),
-                Record(),
-            )
-        ],
-        9,
-    )
+    table.apply([change("local/k8s/z", "{}")], 9)
     assert finder.find(table, None, "", 0).names == before
     now += FRESH + 1
     assert len(finder.find(table, None, "", 0).names) == len(before) + 1
