@@ -14,6 +14,7 @@ from typing import Final, Protocol
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from dnsserver.config import Config, ConfigError
+from dnsserver.config.load import static_records
 from dnsserver.endpoints import Endpoints
 from dnsserver.ops import http
 from dnsserver.ops import log as logs
@@ -136,6 +137,15 @@ class Lifecycle:
         zones = ", ".join(name.to_text(apex) for zone in self._config.zones for apex in zone.name)
         listeners = ", ".join(map(str, self._config.listen))
         log.info("dnsserver %s serves %s on %s", build_version(), zones, listeners)
+        records = sum(len(static_records(zone, apex)) for zone in self._config.zones for apex in zone.name)
+        etcd = self._config.etcd
+        log.info(
+            "%d records of the configuration, %s",
+            records,
+            f"others below {etcd.prefix} in etcd at {', '.join(etcd.endpoints)}" if etcd else "no etcd",
+        )
+        for address, pages in self._pages(self._config).items():
+            log.info("http://%s has %s", address, ", ".join(pages))
 
     def _pages(self, config: Config) -> dict[Address, dict[str, http.Handler]]:
         pages: dict[Address, dict[str, http.Handler]] = {}

@@ -37,7 +37,7 @@ def main() -> int:
             time.sleep(0.002 if 25 < past < 45 else 0.01)
         picture(url, directory / "status.png", height=1230)
         picture(url, directory / "status-dark.png", height=1230, dark=True)
-        picture(f"{url}/records?zone=k8s.local.&q=stilton", directory / "records.png", height=480)
+        picture(f"{url}/records?zone=k8s.local.&q=e", directory / "records.png", height=620)
     print(f"{directory}: status.png, status-dark.png, records.png")
     return 0
 

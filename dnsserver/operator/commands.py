@@ -16,12 +16,13 @@ from dnsserver.answer.tally import Tally
 from dnsserver.arguments import overrides
 from dnsserver.config import Config, load
 from dnsserver.config.fields import record_type
+from dnsserver.config.forward import Upstream
 from dnsserver.operator import listing, snapshot
 from dnsserver.operator.corefile.convert import Conversion, convert
 from dnsserver.operator.corefile.parse import CorefileError, parse
 from dnsserver.operator.corefile.plugins import PLUGINS
 from dnsserver.operator.dig import response
-from dnsserver.operator.explain import explain
+from dnsserver.operator.explain import explain, outside
 from dnsserver.operator.report import report
 from dnsserver.operator.snapshot import Snapshot
 from dnsserver.ops import log
@@ -60,8 +61,17 @@ def _explain(arguments: argparse.Namespace) -> Iterator[str]:
     explained = explain(found.table, qname, qtype)
     with snapshot.reader(config) as look:
         yield from report(found.table, explained, found.rejected, found.prefix, look)
+    end = outside(found.table, explained)
+    if end and config.forward:
+        upstreams = ", ".join(map(_shown, config.forward.upstreams))
+        networks = ", ".join(map(str, config.forward.allow))
+        yield f"forward   {name.to_text(end)} is asked of {upstreams}, for clients in {networks}"
     yield ""
     yield response(_asked(found.table, qname, qtype))
+
+
+def _shown(upstream: Upstream) -> str:
+    return f"{'tls://' if upstream.address.tls else ''}{upstream.address.address}"
 
 
 def _question(arguments: argparse.Namespace) -> tuple[Name, int]:

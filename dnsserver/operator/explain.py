@@ -165,6 +165,15 @@ def _notes(parts: Sequence[Part], served: RRsets, zone: Zone) -> list[str]:
     return notes
 
 
+def outside(table: ZoneTable, explained: Explanation) -> Name | None:
+    """Return the name outside all zones at which the answer ends: the question's, or an alias's target."""
+    answer = explained.answer
+    end = explained.name
+    if answer.answer and answer.answer[-1][1].type == const.CNAME and explained.type != const.CNAME:
+        end = Name(answer.answer[-1][1].rdatas[0])
+    return end if table.zone_of(end) is None else None
+
+
 def way_in_words(step: Step) -> str:
     """Return how the data of a step came to answer its name."""
     match step.way:

@@ -5,8 +5,6 @@ import hashlib
 import html
 from typing import Final
 
-from dnsserver.ops.http import Page
-
 
 class Html(str):
     """Markup. Any other string is text."""
@@ -122,13 +120,12 @@ HEADERS: Final = (
 """No script, no asset of anybody, no frame: what is shown can do nothing even where escaping failed."""
 
 
-def document(title: str, body: Html, refresh: int = 0) -> Page:
-    """Return a page; `refresh` is after how many seconds the browser asks again, 0: never."""
+def document(title: str, body: Html, refresh: int = 0) -> Html:
+    """Return a whole page; `refresh` is after how many seconds the browser asks again, 0: never."""
     head = joined(
         Html('<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'),
         Html(f'<meta http-equiv="refresh" content="{refresh}">' if refresh else ""),
         element("title", title),
         element("style", Html(STYLE)),
     )
-    whole = f'<!doctype html><html lang="en"><head>{head}</head><body>{body}</body></html>\n'
-    return Page(200, whole.encode("utf-8"), "text/html; charset=utf-8", HEADERS)
+    return Html(f'<!doctype html><html lang="en"><head>{head}</head><body>{body}</body></html>\n')

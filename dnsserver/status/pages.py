@@ -14,7 +14,7 @@ from dnsserver.ops.metrics import build_version
 from dnsserver.source.provenance import Row, rows
 from dnsserver.source.reflector import Reflector
 from dnsserver.status.find import PAGE, Finder
-from dnsserver.status.markup import Html, code, document, element, joined, number, table
+from dnsserver.status.markup import HEADERS, Html, code, document, element, joined, number, table
 from dnsserver.status.plot import legend, plot
 from dnsserver.status.rates import INTERVAL, Rates
 from dnsserver.transfer.contents import Contents
@@ -90,7 +90,7 @@ class Status:
             ),
             _footer(self._started),
         )
-        return document("dnsserver", body, REFRESH if watched else 0)
+        return _page(document("dnsserver", body, REFRESH if watched else 0))
 
     async def _records(self, view: View, asked: Mapping[str, str]) -> Page:
         text, start = asked.get("q", "")[:255].strip(), _whole(asked.get("from", ""))
@@ -121,7 +121,11 @@ class Status:
             ),
             _footer(self._started),
         )
-        return document("Records – dnsserver", body)
+        return _page(document("Records – dnsserver", body))
+
+
+def _page(whole: Html) -> Page:
+    return Page(200, whole.encode("utf-8"), "text/html; charset=utf-8", HEADERS)
 
 
 def _header(here: str) -> Html:

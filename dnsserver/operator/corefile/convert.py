@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import PurePosixPath
+from posixpath import join
 from typing import Any, Final, NamedTuple
 
 from dnsserver.operator.corefile.parse import Directive, Place, ServerBlock
@@ -33,7 +33,7 @@ class Conversion:
         self.zones: dict[str, dict[str, Any]] = {}
         self.root = ""
         """Where the files of the block's zones are, from `directory`."""
-        self._directory = PurePosixPath(directory)
+        self._directory = directory
         self.read: Final = read
         """Path → text; raises OSError or UnicodeDecodeError."""
         self._addresses: dict[int, set[str]] = {}
@@ -41,7 +41,7 @@ class Conversion:
 
     def path(self, file: str) -> str:
         """Return the absolute path of a file as a block has it."""
-        return str(self._directory / self.root / file)
+        return join(self._directory, self.root, file)
 
     def is_readable(self, path: str) -> bool:
         try:

@@ -124,6 +124,18 @@ def test_bad_input_ends_it_with_2_and_says_what_was_expected(arguments, words, s
     assert "Traceback" not in done.stderr
 
 
+def test_a_name_outside_the_zones_says_which_upstreams_are_asked(static, dnsserver):
+    Path(static).write_text(
+        STATIC + "    records: [{name: out, type: CNAME, data: www.example.org.}]\n"
+        "forward: {upstreams: ['tls://192.0.2.53:853'], allow: [127.0.0.0/8]}\n"
+    )
+    words = "forward   www.example.org. is asked of tls://192.0.2.53:853, for clients in 127.0.0.0/8\n"
+    for asked in ("www.example.org", "out.two.example"):
+        assert words in dnsserver("explain", asked, "--config", static).stdout
+    for asked in ("www.one.example", "nothing.two.example"):
+        assert "forward" not in dnsserver("explain", asked, "--config", static).stdout
+
+
 def test_a_fault_in_the_configuration_is_told_as_by_the_server(dnsserver):
     done = dnsserver("records", "--config", "/nonexistent/zone.yaml")
     assert done.returncode == 2
