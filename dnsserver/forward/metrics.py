@@ -6,7 +6,7 @@ from itertools import accumulate
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from dnsserver.forward.resolver import Resolver
-from dnsserver.forward.upstream import BUCKETS, Upstream
+from dnsserver.forward.upstream import BUCKETS, Durations
 from dnsserver.wire import const
 
 _TYPES = {False: "success", True: "denial"}
@@ -17,7 +17,7 @@ def of_upstreams(prefix: str, resolver: Resolver) -> Iterable[Metric]:
     requests = CounterMetricFamily(f"{prefix}_forward_requests", "Queries sent.", labels=["to"])
     responses = CounterMetricFamily(f"{prefix}_forward_responses", "Responses.", labels=["to", "rcode"])
     durations = HistogramMetricFamily(
-        f"{prefix}_forward_request_duration_seconds", "Seconds until a response.", labels=["to"]
+        f"{prefix}_forward_request_duration_seconds", "Seconds until a response.", labels=["to", "rcode"]
     )
     failed = CounterMetricFamily(
         f"{prefix}_forward_healthcheck_failures", "Probes without a response.", labels=["to"]
@@ -26,9 +26,10 @@ def of_upstreams(prefix: str, resolver: Resolver) -> Iterable[Metric]:
     for upstream in resolver.upstreams:
         to = [upstream.label]
         requests.add_metric(to, upstream.requests)
-        for rcode, count in upstream.rcodes.items():
-            responses.add_metric([*to, const.RCODES.get(rcode, f"RCODE{rcode}")], count)
-        durations.add_metric(to, _buckets(upstream), upstream.seconds)
+        for rcode, found in upstream.durations.items():
+            labels = [*to, const.RCODES.get(rcode, f"RCODE{rcode}")]
+            responses.add_metric(labels, sum(found.counts))
+            durations.add_metric(labels, _buckets(found), found.sum)
         failed.add_metric(to, upstream.health.failed_probes)
         healthy.add_metric(to, int(not upstream.health.is_down))
     yield from (requests, responses, durations, failed, healthy)
@@ -58,6 +59,6 @@ def of_cache(prefix: str, resolver: Resolver) -> Iterable[Metric]:
     yield GaugeMetricFamily(f"{prefix}_cache_octets", "Memory of what is kept, about.", value=cache.octets)
 
 
-def _buckets(upstream: Upstream) -> Sequence[tuple[str, float]]:
+def _buckets(durations: Durations) -> Sequence[tuple[str, float]]:
     bounds = [*map(str, BUCKETS), "+Inf"]
-    return list(zip(bounds, accumulate(upstream.durations), strict=True))
+    return list(zip(bounds, accumulate(durations.counts), strict=True))

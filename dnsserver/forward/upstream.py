@@ -4,7 +4,7 @@ import asyncio
 import errno
 import time
 from bisect import bisect_left
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Final
 
@@ -32,6 +32,19 @@ class UpstreamError(Exception):
         """Nothing came from it at all, which speaks against its health."""
 
 
+class Durations:
+    """A histogram of seconds."""
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BUCKETS) + 1)
+        """By bucket, the last for what took longer than any."""
+        self.sum = 0.0
+
+    def add(self, seconds: float) -> None:
+        self.counts[bisect_left(BUCKETS, seconds)] += 1
+        self.sum += seconds
+
+
 class Upstream:
     """A resolver that names are asked of."""
 
@@ -52,12 +65,8 @@ class Upstream:
         self.label = f"tls://{address}" if tls else str(address)
         self.health = Health(self.label, self._says_anything, failures=failures, interval=interval)
         self.requests = 0
-        self.rcodes: Counter[int] = Counter()
-        """Responses by rcode."""
-        self.durations = [0] * (len(BUCKETS) + 1)
-        """Responses by bucket, the last for what took longer than any."""
-        self.seconds = 0.0
-        """Of all durations."""
+        self.durations: defaultdict[int, Durations] = defaultdict(Durations)
+        """Of the queries that got a response, by its rcode."""
         self._address, self._has_tls, self._timeout = address, tls is not None, timeout
         self._stream = Stream(address, tls)
         self._is_ours = is_ours
@@ -81,10 +90,7 @@ class Upstream:
                 self.health.was_silent(str(error))
             raise
         self.health.has_answered()
-        duration = time.monotonic() - began
-        self.seconds += duration
-        self.durations[bisect_left(BUCKETS, duration)] += 1
-        self.rcodes[reply.rcode] += 1
+        self.durations[reply.rcode].add(time.monotonic() - began)
         if reply.is_referral or reply.rcode not in (const.NOERROR, const.NXDOMAIN):
             raise UpstreamError(f"a referral, or rcode {reply.rcode}", is_silent=False)
         return reply

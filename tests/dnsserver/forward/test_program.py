@@ -225,9 +225,9 @@ def test_what_is_counted(server):
     assert after["hits"] + after["misses"] == after["requests"]
     assert server.metric("coredns_forward_requests_total") - sent == after["misses"] - before["misses"]
     text = server.page("/metrics")[1]
-    assert re.search(
-        r'coredns_forward_request_duration_seconds_bucket\{le="\+Inf",to="127.0.0.1:\d+"\} \d', text
-    )
+    labels = r'le="\+Inf",rcode="NOERROR",to="127.0.0.1:\d+"'
+    assert re.search(rf"coredns_forward_request_duration_seconds_bucket\{{{labels}\}} \d", text)
+    assert re.search(r'coredns_forward_responses_total\{rcode="NOERROR",to="127.0.0.1:\d+"\} \d', text)
     assert server.metric("coredns_cache_entries") >= 1
     assert server.metric("coredns_cache_octets") > 500
 
