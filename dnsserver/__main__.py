@@ -17,6 +17,8 @@ from dnsserver.operator import commands
 from dnsserver.ops import log
 from dnsserver.server import Server
 from dnsserver.transport.sockets import ListenError
+from dnsserver.workers import cpus
+from dnsserver.workers.parent import Workers
 
 
 def _configuration(arguments: argparse.Namespace) -> Config:
@@ -37,7 +39,9 @@ def _serve(arguments: argparse.Namespace) -> int:
     log.configure(config.log.level, config.log.format)
 
     async def run() -> None:
-        await Lifecycle(config, lambda: _configuration(arguments), Server(config)).run()
+        count = cpus.usable() if config.workers == "auto" else config.workers
+        serving = Server(config) if count == 1 else Workers(config, count)
+        await Lifecycle(config, lambda: _configuration(arguments), serving).run()
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -62,6 +62,10 @@ class Generation:
         )
         self._forwarding = forwarding(config, table, tally, on_fault)
         self.reflector: Reflector | None = None
+        self.synced = asyncio.Event()
+        """Set when all zones had their first snapshot."""
+        if table.synced:
+            self.synced.set()
 
     @classmethod
     async def made(cls, config: models.Config, tally: Tally, on_fault: Callable[[Exception], None]) -> Self:
@@ -73,10 +77,11 @@ class Generation:
         """Say whether a configuration has the same data."""
         return self._data == _data(config)
 
-    def start(self) -> None:
-        """Follow etcd, and tell secondaries."""
+    def start(self, *, tells: bool = True) -> None:
+        """Follow etcd, and if it `tells`, notify secondaries."""
         self._follow()
-        self.transfers.start()
+        if tells:
+            self.transfers.start()
 
     def _follow(self, known: Head | None = None) -> asyncio.Event:
         """Follow etcd; return what is set when the table is at a snapshot, or etcd did not answer.
@@ -92,6 +97,7 @@ class Generation:
 
         def synced() -> None:
             gc.freeze()
+            self.synced.set()
             attempted.set()
 
         self.reflector = Reflector(
@@ -106,7 +112,7 @@ class Generation:
         self.reflector.start()
         return attempted
 
-    async def succeed(self, before: "Generation") -> None:
+    async def succeed(self, before: "Generation", *, tells: bool = True) -> None:
         """Do as `start` does, and return when the table can take the place of the one before.
 
         That is after the first snapshot. If etcd does not answer, the table gets the records of the one
@@ -127,7 +133,8 @@ class Generation:
             if self._etcd and zone.synced and apex in before.table.zones:
                 serial, zone.serial = zone.serial, before.table.zones[apex].serial
                 zone.changed(serial)
-        self.transfers.start()
+        if tells:
+            self.transfers.start()
 
     async def accept(self) -> None:
         """Believe what etcd has now, although it was emptied or went back in time."""

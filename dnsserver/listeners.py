@@ -1,6 +1,7 @@
 """The DNS listeners of a process, by address. What answers may change under them; their sockets stay."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Final
@@ -32,7 +33,8 @@ class Listeners:
         which networks no datagrams are wanted.
         """
         self._answering, self._admits, self._dropped = answering, admits, dropped
-        self._udp: dict[Address, list[UdpListener]] = {}
+        self._udp: dict[Address, dict[int, UdpListener]] = {}
+        """By the process whose socket it is."""
         self._tcp: dict[Address, TcpListener] = {}
 
     @property
@@ -42,16 +44,27 @@ class Listeners:
     async def open(self, opened: Mapping[Address, Sockets]) -> None:
         """Answer on more addresses."""
         for address, sockets in opened.items():
-            self._udp[address] = [await serve_udp(sock, *self._answering("udp")) for sock in sockets.udp]
-            for listener in self._udp[address]:
-                listener.drop(self._dropped())
+            self._udp[address] = {}
+            for owner, sock in sockets.udp.items():
+                await self.take(owner, address, sock)
             self._tcp[address] = TcpListener(*self._answering("tcp"), admits=self._admits)
             await self._tcp[address].start(sockets.tcp)
+
+    async def take(self, owner: int, address: Address, sock: socket.socket) -> None:
+        """Answer the datagrams of one more socket of an address, that of another process."""
+        listener = self._udp[address][owner] = await serve_udp(sock, *self._answering("udp"))
+        listener.drop(self._dropped())
+
+    def leave(self, owner: int) -> None:
+        """Leave the sockets of another process to it."""
+        for datagrams in self._udp.values():
+            if owner in datagrams:
+                datagrams.pop(owner).close()
 
     def renew(self) -> None:
         """Answer by what `answering` returns now."""
         for datagrams in self._udp.values():
-            for listener in datagrams:
+            for listener in datagrams.values():
                 listener.answer_by(*self._answering("udp"))
                 listener.drop(self._dropped())
         for streams in self._tcp.values():
@@ -62,9 +75,10 @@ class Listeners:
 
         `settled` returns when all responses have been made that take time.
         """
-        udp, tcp = [], []
+        udp: list[UdpListener] = []
+        tcp: list[TcpListener] = []
         for address in list(addresses):
-            udp += self._udp.pop(address)
+            udp += self._udp.pop(address).values()
             tcp.append(self._tcp.pop(address))
         for datagrams in udp:
             datagrams.finish()
@@ -77,11 +91,11 @@ class Listeners:
     def close(self) -> None:
         """Close at once, after the responses that are made already."""
         for datagrams in self._udp.values():
-            for listener in datagrams:
+            for listener in datagrams.values():
                 listener.close()
         for streams in self._tcp.values():
             streams.close()
 
     def metrics(self) -> Iterable[Metric]:
-        udp = [listener for listeners in self._udp.values() for listener in listeners]
+        udp = [listener for listeners in self._udp.values() for listener in listeners.values()]
         return metrics.of_listeners(udp, list(self._tcp.values()))

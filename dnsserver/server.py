@@ -19,7 +19,7 @@ from dnsserver.ops import http
 from dnsserver.ops.metrics import Metrics
 from dnsserver.policies import Policies
 from dnsserver.status.pages import Status, View
-from dnsserver.transport.sockets import Address, ListenError, Sockets, listen
+from dnsserver.transport.sockets import Address, NoAddress, Sockets, listen
 from dnsserver.wire import name
 
 log = logging.getLogger("dnsserver")
@@ -34,13 +34,14 @@ GC_THRESHOLDS: Final = (50_000, 50, 1_000_000)
 class Server:
     """Answers by a Config from `start` on, until `drain` or `close`."""
 
-    def __init__(self, config: models.Config) -> None:
-        self._config = config
+    def __init__(self, config: models.Config, *, tells: bool = True) -> None:
+        """Of several that serve the same, one `tells` secondaries of changes."""
+        self._config, self._tells = config, tells
         self._tally = Tally()
         self._faults_logged = 0
         self._generation: Generation
         self._policies = Policies(config)
-        self._listeners = Listeners(
+        self.listeners = Listeners(
             self._answering, lambda address: self._policies.admits(address), lambda: self._policies.dropped()
         )
         self._retiring: set[asyncio.Task[None]] = set()
@@ -56,12 +57,11 @@ class Server:
         """
         sys.setswitchinterval(SWITCH_INTERVAL)
         gc.set_threshold(*GC_THRESHOLDS)
-        opened = listen(self._config.listen) if opened is None else opened
-        if not opened:
-            raise ListenError("no address to listen on is left")
+        if opened is None and not (opened := listen(self._config.listen)):
+            raise NoAddress
         self._generation = await Generation.made(self._config, self._tally, self._fault)
-        await self._listeners.open(opened)
-        self._generation.start()
+        await self.listeners.open(opened)
+        self._generation.start(tells=self._tells)
         self._policies.start()
         self._shown.add(self._metrics)
         self._sampling = asyncio.create_task(self._status.sample())
@@ -77,12 +77,12 @@ class Server:
             ListenError: an address cannot be taken; all is as before.
         """
         if opened is None:
-            opened = listen(address for address in config.listen if address not in self._listeners.addresses)
+            opened = listen([a for a in config.listen if a not in self.listeners.addresses])
         before = after = self._generation
         try:
             if not await asyncio.to_thread(before.is_of, config):
                 after = await Generation.made(config, self._tally, self._fault)
-                await after.succeed(before)
+                await after.succeed(before, tells=self._tells)
         except BaseException:
             for sockets in opened.values():
                 sockets.close()
@@ -91,15 +91,15 @@ class Server:
             raise
         self._config, self._generation = config, after
         self._policies = self._policies.succeeded_by(config)
-        self._listeners.renew()
-        await self._listeners.open(opened)
+        self.listeners.renew()
+        await self.listeners.open(opened)
         if after is before:
             await before.accept()
         else:
             self._retire(before)
-        removed = [address for address in self._listeners.addresses if address not in config.listen]
+        removed = [address for address in self.listeners.addresses if address not in config.listen]
         if removed:
-            await self._listeners.drain(removed, before.settle)
+            await self.listeners.drain(removed, before.settle)
 
     def _retire(self, generation: Generation) -> None:
         async def retire() -> None:
@@ -113,11 +113,11 @@ class Server:
 
     async def drain(self) -> None:
         """Take no more queries and answer what has arrived. To be closed after it."""
-        await self._listeners.drain(self._listeners.addresses, self._generation.settle)
+        await self.listeners.drain(self.listeners.addresses, self._generation.settle)
 
     async def close(self) -> None:
         """End at once."""
-        self._listeners.close()
+        self.listeners.close()
         self._policies.close()
         if self._sampling:
             self._sampling.cancel()
@@ -137,6 +137,15 @@ class Server:
             log.error("a query was answered with SERVFAIL because of a fault here", exc_info=error)
         self._faults_logged += 1
 
+    async def synced(self) -> None:
+        """Wait until all zones had their first snapshot."""
+        await self._generation.synced.wait()
+
+    @property
+    def revision(self) -> int:
+        """Of etcd, up to which the table is right; 0 without one, and before the first snapshot."""
+        return self._generation.reflector.revision if self._generation.reflector else 0
+
     async def missing(self) -> str:
         """Say what it waits for until it is ready; nothing when it is."""
         zones = ", ".join(map(name.to_text, self._generation.missing()))
@@ -151,6 +160,6 @@ class Server:
 
     def _metrics(self) -> Iterable[Metric]:
         yield from metrics.of_answers(self._tally)
-        yield from self._listeners.metrics()
+        yield from self.listeners.metrics()
         yield from self._generation.metrics()
         yield from self._policies.metrics()

@@ -32,6 +32,12 @@ def eventually(condition: Callable[[], object], within: float, what: str = "") -
     return time.monotonic() - began
 
 
+def children(program: "Program") -> list[int]:
+    """Return the processes that a program has started, the oldest first."""
+    tasks = Path(f"/proc/{program.process.pid}/task").glob("*/children")
+    return sorted({int(pid) for task in tasks for pid in task.read_text().split()})
+
+
 class Program:
     """`python -m MODULE` as a process; ended, and its log kept until then, by the `with` block."""
 

@@ -1,7 +1,7 @@
 """Base and field types of the models: what a value in the YAML may be, and what was expected if it is not."""
 
 import ipaddress
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -9,6 +9,8 @@ from dnsserver.skydns.address import endpoint_fault
 from dnsserver.transport.sockets import Address
 from dnsserver.wire import const, name
 from dnsserver.wire.name import Name, NameFault
+
+MAX_WORKERS: Final = 256
 
 
 class Model(BaseModel):
@@ -106,6 +108,12 @@ def _network(value: Any) -> Network:
         raise ValueError(f"expected an address or a network: {error}") from None
 
 
+def _workers(value: Any) -> int | str:
+    if value != "auto" and (type(value) is not int or not 1 <= value <= MAX_WORKERS):
+        raise ValueError(f"expected auto or a number from 1 to {MAX_WORKERS}")
+    return value  # type: ignore[no-any-return]
+
+
 ListenAddress = Annotated[Address, BeforeValidator(address)]
 AddressOrNetwork = Annotated[Network, BeforeValidator(_network)]
 Endpoint = Annotated[str, BeforeValidator(_endpoint)]
@@ -114,4 +122,5 @@ RecordType = Annotated[int, BeforeValidator(record_type)]
 DomainName = Annotated[Name, BeforeValidator(_domain_name)]
 Apexes = Annotated[tuple[Name, ...], BeforeValidator(apexes)]
 Ttl = Annotated[int, Field(ge=0, le=const.MAX_TTL)]
+Workers = Annotated[int | Literal["auto"], BeforeValidator(_workers)]
 Seconds = Annotated[int, Field(ge=0, le=2**31 - 1)]

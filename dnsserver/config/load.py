@@ -4,16 +4,18 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path as FilePath
-from typing import Any, Final, NamedTuple, get_args
+from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from dnsserver.config.document import Document, Fault, Path, Place, read
 from dnsserver.config.fields import apexes
+from dnsserver.config.files import Files
 from dnsserver.config.forward import loops
 from dnsserver.config.models import Config
 from dnsserver.config.secrets import cookie_faults, etcd_password, key_name, tsig_secrets
+from dnsserver.config.source import Override, Source
 from dnsserver.config.zone import Soa, StaticLine, Zone
 from dnsserver.source.static import StaticRecord, clashes
 from dnsserver.source.zonefile import DNAME_FAULT, ZoneFile, ZoneFileFault, parse
@@ -30,23 +32,15 @@ class ConfigError(Exception):
         self.faults = tuple(faults)
 
 
-class Override(NamedTuple):
-    """A single value from a flag or the environment, which replaces the file's."""
-
-    origin: str
-    """What the user typed, as `--listen`; stands in faults instead of file and line."""
-    path: tuple[str, ...]
-    value: Any
-
-
-def load(file: FilePath, overrides: Iterable[Override] = ()) -> Config:
-    """Read and check a zone YAML.
+def load(file: FilePath, overrides: Iterable[Override] = (), files: Files | None = None) -> Config:
+    """Read and check a zone YAML, and what it names, from the system or from `files` that were kept.
 
     Raises:
         ConfigError: with every fault of the file and of the overrides.
     """
+    files, overrides = files or Files(file.parent), tuple(overrides)
     try:
-        document = read(file.read_text("utf-8"))
+        document = read(files.read(file).decode())
     except OSError as error:
         raise ConfigError([f"{file}: cannot be read: {error.strerror}"]) from None
     except UnicodeDecodeError as error:
@@ -69,16 +63,16 @@ def load(file: FilePath, overrides: Iterable[Override] = ()) -> Config:
                     Fault(("forward", "upstreams", index, "address"), reason)
                     for index, reason in loops(config.forward.upstreams, config.listen)
                 ]
-            secrets, found = tsig_secrets(data, file.parent)
+            secrets, found = tsig_secrets(data, files)
             faults += found
             if config:
                 for index, secret in secrets.items():
                     config.tsig[index]._secret = secret
                 if config.etcd:
-                    config.etcd._password, found = etcd_password(config.etcd)
+                    config.etcd._password, found = etcd_password(config.etcd, files)
                     faults += found
-            faults += cookie_faults(data, file.parent, config)
-            found, imports = _semantic_faults(data, file.parent)
+            faults += cookie_faults(data, files, config)
+            found, imports = _semantic_faults(data, files)
             faults += found
             if config:
                 for index, imported in imports.items():
@@ -87,6 +81,7 @@ def load(file: FilePath, overrides: Iterable[Override] = ()) -> Config:
         faults.append(Fault((), f"expected keys and values, got a {type(document.data).__name__}"))
     if faults or config is None:
         raise ConfigError([_line(fault, file, document, origins) for fault in _in_order(faults, document)])
+    config._source = Source(file, overrides, files.kept)
     return config
 
 
@@ -181,14 +176,14 @@ def _model_in(annotation: Any) -> Any:
     return next(found for part in get_args(annotation) if (found := _model_in(part)))
 
 
-def _semantic_faults(data: dict[str, Any], directory: FilePath) -> tuple[list[Fault], dict[int, ZoneFile]]:
+def _semantic_faults(data: dict[str, Any], files: Files) -> tuple[list[Fault], dict[int, ZoneFile]]:
     """Return the faults that no single value shows, and the zone files read.
 
     Of what is broken in itself nothing is said twice.
     """
     zones = data.get("zones")
     faults: list[Fault] = []
-    files: dict[int, ZoneFile] = {}
+    imports: dict[int, ZoneFile] = {}
     seen: set[Name] = set()
     for index, zone in enumerate(zones if isinstance(zones, list) else ()):
         path = ("zones", index)
@@ -203,13 +198,13 @@ def _semantic_faults(data: dict[str, Any], directory: FilePath) -> tuple[list[Fa
         faults += _key_faults(data, zone, path)
         imported = None
         if isinstance(zone.get("file"), str) and zone["file"]:
-            found = _zone_file(zone, names, directory, path)
+            found = _zone_file(zone, names, files, path)
             if isinstance(found, Fault):
                 faults.append(found)
             else:
-                imported = files[index] = found
+                imported = imports[index] = found
         faults += _record_faults(zone, names[0], imported, path)
-    return faults, files
+    return faults, imports
 
 
 def _key_faults(data: dict[str, Any], zone: dict[str, Any], path: Path) -> list[Fault]:
@@ -233,16 +228,14 @@ def _key_faults(data: dict[str, Any], zone: dict[str, Any], path: Path) -> list[
     return faults
 
 
-def _zone_file(
-    zone: dict[str, Any], names: tuple[Name, ...], directory: FilePath, path: Path
-) -> ZoneFile | Fault:
+def _zone_file(zone: dict[str, Any], names: tuple[Name, ...], files: Files, path: Path) -> ZoneFile | Fault:
     here = (*path, "file")
-    file = directory / zone["file"]
+    file = files.directory / zone["file"]
     if len(names) > 1:
         return Fault(here, f"a file is for one zone; {zone['name']} stands for {len(names)}")
     ttl = zone.get("ttl")
     try:
-        return parse(file.read_text("utf-8"), names[0], ttl if isinstance(ttl, int) else 300)
+        return parse(files.read(file).decode(), names[0], ttl if isinstance(ttl, int) else 300)
     except OSError as error:
         return Fault(here, f"{file} cannot be read: {error.strerror}")
     except UnicodeDecodeError:

@@ -4,9 +4,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
-from dnsserver.config.fields import Endpoint, ListenAddress, Model
+from dnsserver.config.fields import Endpoint, ListenAddress, Model, Workers
 from dnsserver.config.forward import Forward
 from dnsserver.config.limits import AccessRule, Cookies, ResponseRates
+from dnsserver.config.source import Source
 from dnsserver.config.zone import TsigKey, Zone
 from dnsserver.transport.sockets import Address
 
@@ -89,8 +90,8 @@ class Log(Model):
 class Config(Model):
     listen: Annotated[list[ListenAddress], Field(min_length=1)] = [Address("0.0.0.0", 53), Address("::", 53)]
     """Each serves UDP and TCP; where the kernel has no IPv6 those of it are skipped, with a warning."""
-    workers: Literal[1] = 1
-    """Processes that serve."""
+    workers: Workers = 1
+    """Processes that serve; auto: one for each CPU that may be used."""
     etcd: Etcd | None = None
     """Left out: only the static records are served."""
     zones: Annotated[list[Zone], Field(min_length=1)]
@@ -118,3 +119,10 @@ class Config(Model):
     """Seconds between SIGTERM, which ends `ready`, and the last answers."""
     log: Log = Log()
     """What is logged, and how."""
+    _source: Source | None = PrivateAttr(None)
+
+    @property
+    def source(self) -> Source:
+        """What `load` made it of."""
+        assert self._source
+        return self._source

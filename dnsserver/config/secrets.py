@@ -1,10 +1,12 @@
 """What the configuration keeps in files of their own, because others must not see it."""
 
 import base64
+from collections.abc import Callable
 from pathlib import Path as FilePath
 from typing import Any, Final
 
 from dnsserver.config.document import Fault
+from dnsserver.config.files import Files
 from dnsserver.config.models import Config, Etcd
 from dnsserver.wire import name
 from dnsserver.wire.name import Name, NameFault
@@ -12,7 +14,7 @@ from dnsserver.wire.name import Name, NameFault
 _ETCD_FILES: Final = ("password_file", "ca_file", "cert_file", "key_file")
 
 
-def etcd_password(etcd: Etcd) -> tuple[str, list[Fault]]:
+def etcd_password(etcd: Etcd, files: Files) -> tuple[str, list[Fault]]:
     """Return the password of etcd, and what of the files that etcd's connection needs cannot be read."""
     password, faults = "", []
     for key in _ETCD_FILES:
@@ -20,7 +22,7 @@ def etcd_password(etcd: Etcd) -> tuple[str, list[Fault]]:
         if not path:
             continue
         try:
-            text = FilePath(path).read_text("utf-8")
+            text = files.read(FilePath(path)).decode()
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "not UTF-8"
             faults.append(Fault(("etcd", key), f"{path} cannot be read: {reason}"))
@@ -30,7 +32,7 @@ def etcd_password(etcd: Etcd) -> tuple[str, list[Fault]]:
     return password, faults
 
 
-def tsig_secrets(data: dict[str, Any], directory: FilePath) -> tuple[dict[int, bytes], list[Fault]]:
+def tsig_secrets(data: dict[str, Any], files: Files) -> tuple[dict[int, bytes], list[Fault]]:
     """Return the secrets of the TSIG keys, by their place in the list. No fault shows one."""
     keys, faults = data.get("tsig"), []
     secrets: dict[int, bytes] = {}
@@ -46,15 +48,15 @@ def tsig_secrets(data: dict[str, Any], directory: FilePath) -> tuple[dict[int, b
         if not isinstance(file, str) or not file:
             continue
         try:
-            secrets[index] = base64.b64decode((directory / file).read_bytes().strip(), validate=True)
+            secrets[index] = base64.b64decode(files.read(files.directory / file).strip(), validate=True)
             if not secrets[index]:
                 raise ValueError
         except OSError as error:
-            reason = f"{directory / file} cannot be read: {error.strerror}"
+            reason = f"{files.directory / file} cannot be read: {error.strerror}"
             faults.append(Fault((*path, "secret_file"), reason))
         except ValueError:
             faults.append(
-                Fault((*path, "secret_file"), f"{directory / file}: expected base64 and nothing else")
+                Fault((*path, "secret_file"), f"{files.directory / file}: expected base64 and nothing else")
             )
     return secrets, faults
 
@@ -66,7 +68,9 @@ def key_name(text: Any) -> Name | None:
         return None
 
 
-def cookie_secrets(path: FilePath) -> tuple[bytes, ...]:
+def cookie_secrets(
+    path: FilePath, read: Callable[[FilePath], bytes] = FilePath.read_bytes
+) -> tuple[bytes, ...]:
     """Return the secrets in a file.
 
     Raises:
@@ -74,7 +78,7 @@ def cookie_secrets(path: FilePath) -> tuple[bytes, ...]:
     """
     expected = f"{path}: expected one or two lines of 32 hexadecimal digits"
     try:
-        lines = path.read_text("ascii").split()
+        lines = read(path).decode("ascii").split()
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -87,16 +91,16 @@ def cookie_secrets(path: FilePath) -> tuple[bytes, ...]:
         raise ValueError(expected) from None
 
 
-def cookie_faults(data: dict[str, Any], directory: FilePath, config: Config | None) -> list[Fault]:
+def cookie_faults(data: dict[str, Any], files: Files, config: Config | None) -> list[Fault]:
     """Read the secrets of cookies into the configuration. No fault shows one."""
     cookies = data.get("cookies")
     file = cookies.get("secret_file") if isinstance(cookies, dict) else None
     if not isinstance(file, str) or not file:
         return []
     try:
-        secrets = cookie_secrets(directory / file)
+        secrets = cookie_secrets(files.directory / file, files.read)
     except ValueError as error:
         return [Fault(("cookies", "secret_file"), str(error))]
     if config and config.cookies:
-        config.cookies._path, config.cookies._secrets = directory / file, secrets
+        config.cookies._path, config.cookies._secrets = files.directory / file, secrets
     return []

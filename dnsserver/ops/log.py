@@ -44,9 +44,16 @@ class _Json(logging.Formatter):
         return json.dumps(line)
 
 
-def configure(level: Level = "info", format: Format = "text") -> None:
-    """Send all logging of the process to standard error."""
+def configure(level: Level = "info", format: Format = "text", process: str = "") -> None:
+    """Send all logging of the process to standard error; of several, `process` stands behind the logger."""
     handler = logging.StreamHandler(sys.stderr)
+
+    def name_process(record: logging.LogRecord) -> bool:
+        record.name += process
+        return True
+
+    if process:
+        handler.addFilter(name_process)
     handler.setFormatter(_Json() if format == "json" else _Text())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for noisy in ("asyncio", "aiohttp.access", "kubernetes", "urllib3"):

@@ -35,6 +35,13 @@ class ListenError(Exception):
     """An address that cannot be listened on; the text says why and what to do."""
 
 
+class NoAddress(ListenError):
+    """All that was left out leaves nothing."""
+
+    def __init__(self) -> None:
+        super().__init__("no address to listen on is left")
+
+
 class NoIPv6(ListenError):
     """The kernel has no IPv6, or this address is not there."""
 
@@ -48,12 +55,12 @@ def octets_of(host: str) -> bytes:
 class Sockets(NamedTuple):
     """What listens on one address."""
 
-    udp: list[socket.socket]
-    """They share the address: the kernel gives each client's datagrams to one of them."""
+    udp: dict[int, socket.socket]
+    """By the process whose it is. They share the address: each client's datagrams go to one of them."""
     tcp: socket.socket
 
     def close(self) -> None:
-        for sock in (*self.udp, self.tcp):
+        for sock in (*self.udp.values(), self.tcp):
             sock.close()
 
 
@@ -64,18 +71,18 @@ def listen(addresses: Iterable[Address], count: int = 1) -> dict[Address, Socket
         ListenError: an address cannot be taken; none is then.
     """
     opened: dict[Address, Sockets] = {}
-    udp: list[socket.socket] = []
+    udp: dict[int, socket.socket] = {}
     try:
         for address in addresses:
-            udp = []
+            udp = {}
             try:
-                udp += [listen_udp(address, shares=count > 1)]
-                udp += [listen_udp(address, shares=True, joins=True) for _ in range(count - 1)]
+                for number in range(count):
+                    udp[number] = listen_udp(address, shares=count > 1, joins=number > 0)
                 opened[address] = Sockets(udp, listen_tcp(address))
             except NoIPv6 as error:
                 log.warning("%s", error)
     except ListenError:
-        for sock in udp:
+        for sock in udp.values():
             sock.close()
         for sockets in opened.values():
             sockets.close()

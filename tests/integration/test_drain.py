@@ -1,5 +1,6 @@
 """SIGTERM: it says that it goes, answers what has arrived, and goes."""
 
+import os
 import signal
 import socket
 import time
@@ -9,7 +10,7 @@ import pytest
 
 from dnsserver.listeners import DRAIN
 from tests.load import Load
-from tests.programs import DnsServer, eventually
+from tests.programs import DnsServer, children, eventually
 
 ZONES = "zones: [{name: example, records: [{name: a, type: A, data: 192.0.2.1}]}]\n"
 
@@ -27,9 +28,14 @@ def ended(server: DnsServer, within: float) -> int:
     return server.process.returncode
 
 
-def test_as_a_lame_duck_it_answers_and_is_not_ready(tmp_path):
-    with DnsServer(tmp_path, zones=ZONES, settings="lameduck: 2\n") as server:
-        assert server.page("/ready")[0] == 200
+WORKERS = pytest.mark.parametrize("workers", [1, 2])
+
+
+@WORKERS
+def test_as_a_lame_duck_it_answers_and_is_not_ready(tmp_path, workers):
+    settings = f"lameduck: 2\nworkers: {workers}\n"
+    with DnsServer(tmp_path, zones=ZONES, settings=settings) as server:
+        server.wait_ready()
         with Load(server.port, {"a.example.": ["192.0.2.1"]}) as load:
             began = time.monotonic()
             server.process.send_signal(signal.SIGTERM)
@@ -53,15 +59,23 @@ def test_a_second_signal_ends_it_at_once_and_ctrl_c_knows_no_lame_duck(tmp_path,
         assert ended(server, 5) == 0
 
 
-def test_what_is_queued_when_it_ends_is_answered(tmp_path):
+@WORKERS
+def test_what_is_queued_when_it_ends_is_answered(tmp_path, workers):
+    with DnsServer(tmp_path, zones=ZONES, settings=f"workers: {workers}\n") as server:
+        server.wait_ready()
+        end_with_queries(server)
+
+
+def end_with_queries(server: DnsServer) -> None:
     with (
-        DnsServer(tmp_path, zones=ZONES) as server,
         socket.create_connection(("127.0.0.1", server.port), 5) as stream,
     ):
         clients = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(3)]
         stream.sendall(framed(query(1)))
         assert stream.recv(512)
-        server.process.send_signal(signal.SIGSTOP)
+        pids = [server.process.pid, *children(server)]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
         count = 175  # by three more than one turn of the batch loop, and what a usual receive buffer holds
         for client in clients:
             client.settimeout(5)
@@ -72,7 +86,8 @@ def test_what_is_queued_when_it_ends_is_answered(tmp_path):
         fresh = socket.create_connection(("127.0.0.1", server.port), 5)
         fresh.sendall(framed(query(7)))
         server.process.send_signal(signal.SIGTERM)
-        server.process.send_signal(signal.SIGCONT)
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
         began = time.monotonic()
         for client in clients:
             assert {int.from_bytes(client.recv(512)[:2], "big") for _ in range(count)} == set(range(count))
