@@ -242,18 +242,19 @@ class Responder:
     def _compile(self, question: Question, answer: Answer) -> None:
         """Keep what the next query of this kind needs, for names that exist and for denials."""
         zone = answer.zone
-        if zone is None or not zone.synced or question.type in META:
+        if zone is None or not zone.synced or (question.type in META and question.type != const.ANY):
             return
-        if answer.is_denial:
-            octets = len(question.name)
-            zone.negative[answer.rcode << 8 | octets] = render.compiled(
-                answer, zone.apex, octets, self._slot(answer)
-            )
+        denial = answer.rcode << 8 | len(question.name)
+        if answer.is_denial and denial not in zone.negative:
+            zone.negative[denial] = render.compiled(answer, zone.apex, len(question.name), self._slot(answer))
         source = answer.source or question.name
         node = self._table.nodes.get(source)
         if node is None or zone.cut_above(source):
             return
         rrsets = self._table.rrsets(source, node)
+        if question.type == const.ANY:
+            self._keep(node, source, (const.ANY,))
+            return
         if const.CNAME in rrsets:
             # Any type is answered at an alias; only those with a mnemonic may take memory.
             if question.type in const.TYPE_NAMES:
