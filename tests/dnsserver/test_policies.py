@@ -1,6 +1,7 @@
 """Policies by client, on a running dnsserver: clients are addresses of loopback."""
 
 import asyncio
+import signal
 import socket
 from contextlib import suppress
 
@@ -10,9 +11,15 @@ import dns.message
 import dns.query
 import dns.rcode
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dnsserver import policies
 from dnsserver.config import ConfigError, load
+from dnsserver.handle import nothing
+from tests.dnsserver.answer.test_respond import TABLE, check
+from tests.dnsserver.support import responder
+from tests.dnsserver.worlds import queries, tables
 from tests.programs import ZONE, DnsServer, eventually
 
 ACL = """\
@@ -205,3 +212,56 @@ def test_a_metric_says_what_became_of_lines(tmp_path):
     with DnsServer(tmp_path, zones=ZONE + "log: {queries: success, query_rate: 1}\n") as server:
         flood(server, "127.0.0.1", count=50)
         eventually(lambda: server.metric("dnsserver_query_log_lines_total") == 50, 10)
+
+
+def test_where_there_is_no_policy_a_transport_asks_the_responder_itself(tmp_path):
+    (tmp_path / "zone.yaml").write_text(ZONE)
+    served = responder(TABLE)
+    running = policies.Policies(load(tmp_path / "zone.yaml"))
+    assert running.around(served, nothing, "udp", TABLE) == (served.respond, nothing)
+
+
+ALL = f"""\
+rrl: {{responses_per_second: 1, slip: 1}}
+cookies: {{secret_file: SECRET}}
+log: {{queries: all}}
+acl: [{{networks: [192.0.2.0/24], action: refuse}}]
+{ZONE}"""
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory):
+    """All policies at once, around a responder of small worlds."""
+    directory = tmp_path_factory.mktemp("all")
+    (directory / "SECRET").write_text(SECRET)
+    (directory / "zone.yaml").write_text(ALL)
+    return policies.Policies(load(directory / "zone.yaml"))
+
+
+def with_cookie(octets: bytes) -> bytes:
+    message = dns.message.from_wire(octets)
+    message.use_edns(0, 0, message.payload, options=[dns.edns.GenericOption(10, bytes(8))])
+    return message.to_wire()
+
+
+@given(
+    tables,
+    st.one_of(queries(), queries().map(with_cookie), st.binary(max_size=600)),
+    st.sampled_from([bytes((192, 0, 2, 1)), bytes((127, 0, 0, 1)), bytes(16)]),
+)
+def test_through_all_policies_no_reply_over_udp_is_longer_than_1232_octets(chain, table, octets, address):
+    _, handle = chain.around(responder(table), nothing, "udp", table)
+    for _ in range(3):  # answered, then over the limit of rates
+        check(octets, handle(octets, address, 53))
+
+
+def test_a_reload_changes_who_is_answered(tmp_path):
+    with DnsServer(tmp_path, zones=ZONE) as server:
+        text = server.config.read_text()
+        assert asked(server, "127.0.1.2", tcp=False).rcode() == dns.rcode.NOERROR
+        for policy, code in ((ACL, dns.rcode.REFUSED), ("", dns.rcode.NOERROR)):
+            server.config.write_text(text + policy)
+            server.process.send_signal(signal.SIGHUP)
+            for tcp in (False, True):
+                eventually(lambda tcp=tcp, code=code: asked(server, "127.0.1.2", tcp=tcp).rcode() == code, 20)
+            eventually(lambda code=code: (asked(server, "127.0.2.2", tcp=False) is None) == bool(code), 20)

@@ -241,6 +241,21 @@ def test_an_answer_that_leaves_no_room_for_its_cookie_is_cut(size):
         assert cookie_of(reply)
 
 
+def test_a_response_that_comes_later_has_its_cookie_too():
+    respond = responder(TABLE).respond
+    sent: list[bytes | None] = []
+
+    def forwarded(message, address, port):
+        return lambda reply: reply(respond(message)) if b"www" in message else reply(None)
+
+    cookies = Cookies([SECRET], lambda: NOW)
+    handle = cookies.around(forwarded, forwarded, lambda *_: None, udp=True)
+    for name in ("www.example.", "none.example."):
+        handle(query(CLIENT, name=name), ADDRESS, 53)(sent.append)
+    assert cookie_of(sent[0]) == made(SECRET, CLIENT, ADDRESS, NOW)
+    assert sent[1] is None
+
+
 def test_cookies_without_end_take_bounded_memory():
     server = Server()
     for number in range(MAX_CACHED + 100):
