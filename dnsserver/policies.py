@@ -28,7 +28,6 @@ log = logging.getLogger("dnsserver.policies")
 REREAD: Final = 10.0
 """Seconds until a changed file of secrets is seen."""
 
-
 STANDARD_OUTPUT: Final = 1
 """The descriptor that the query log is written to; all else is logged to standard error."""
 
@@ -53,7 +52,6 @@ class Policies:
             self._cookies = Cookies(config.cookies.secrets, time.time)
             self._secret_file, self._secrets = config.cookies.path, config.cookies.secrets
             self._secret_fault = ""
-
         if config.log.queries != "none":
             choice = Choice(config.log.queries, config.log.query_sample, config.log.query_rate)
             self._log = QueryLog(choice, _LINES[config.log.query_format], STANDARD_OUTPUT)
@@ -125,7 +123,6 @@ class Policies:
         if cookies := self._cookies:
             counts = {name: getattr(cookies, name) for name in ("valid", "new", "invalid", "malformed")}
             yield _counter("cookies", "Queries with a cookie, by what it is.", "cookie", counts)
-
         if lines := self._log:
             counts = {"written": lines.written, "limited": lines.limited, "lost": lines.lost}
             yield _counter("query_log_lines", "Lines of the query log.", "fate", counts)

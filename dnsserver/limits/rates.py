@@ -132,6 +132,7 @@ def _denied(response: bytes) -> bytes:
         end = end_of_name(response, HEADER_OCTETS) + 4
     except FormatError:
         return kind
-    if response[end] >= 0xC0:
-        return kind + response[(response[end] & 0x3F) << 8 | response[end + 1] : end - 4].lower()
+    pointer = int.from_bytes(response[end : end + 2], "big")
+    if pointer >= 0xC000:
+        return kind + response[pointer & 0x3FFF : end - 4].lower()
     return kind + response[end : response.find(0, end) + 1].lower()

@@ -85,6 +85,15 @@ def test_other_responses_have_accounts_of_their_own(names, accounts):
     assert server.rates.accounts == accounts
 
 
+@given(st.binary(min_size=12, max_size=80), st.integers(0, 3))
+def test_a_response_of_any_octets_is_counted(response, rcode):
+    """As an upstream may send it, or somebody who lies as one."""
+    response = response[:3] + bytes((response[3] & 0xF0 | rcode,)) + response[4:]
+    rates = Rates(Limit(PER_SECOND, 5, 0, 100), lambda: 10**12, lambda address: False)
+    handle = rates.around(lambda *_: response, TABLE.nodes.__contains__)
+    assert [handle(b"", HERE, 53) for _ in range(PER_SECOND + 1)] == [response] * PER_SECOND + [None]
+
+
 @pytest.mark.parametrize(
     ("other", "is_one"),
     [
