@@ -93,6 +93,7 @@ class _Program:
             managed_types=config.shape.managed_types,
             interval=config.interval,
             dry_run=config.dry_run,
+            prints=config.output if config.dry_run or config.once else "",
             deletion_grace=config.deletion_grace,
             max_delete_share=config.max_delete_share,
         )

@@ -8,6 +8,7 @@ import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from dnsserver.ops import log
 from dnsserver.skydns.address import EtcdAddress, endpoint_fault
@@ -67,6 +68,8 @@ class Config:
     leader_elect: bool
     once: bool
     dry_run: bool
+    output: Literal["text", "json"]
+    """How --dry-run and --once print changes."""
     events: frozenset[str]
     """Reasons of events that are written to the API."""
     metrics_host: str
@@ -213,6 +216,7 @@ def _config(
         leader_elect=arguments.leader_elect and not arguments.dry_run,
         once=arguments.once,
         dry_run=arguments.dry_run,
+        output=arguments.output,
         events=frozenset(arguments.events_emit or ()),
         metrics_host=host,
         metrics_port=port,

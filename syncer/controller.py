@@ -9,7 +9,6 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from typing import Final, Protocol
 
 from dnsserver.skydns.connection import Compacted, StoreUnavailable
@@ -19,7 +18,6 @@ from syncer.ledger import Ledger
 from syncer.metrics import Statistics
 from syncer.notes import Notes
 from syncer.observation import Observation
-from syncer.plan import Change, Plan, diff
 from syncer.reconciler import Outcome, Reconciler, Settings
 from syncer.registry.registry import Registry
 
@@ -37,7 +35,6 @@ RESYNC_STEP: Final = 200
 """Objects, or names, that a full resync looks at before a change may be written: some milliseconds."""
 
 _FIRST_CONFLICT_RETRY: Final = 0.02
-_SHOWN_CHANGES: Final = 50
 
 log = logging.getLogger("syncer")
 
@@ -93,10 +90,11 @@ class Controller:
         self._observer, self._registry, self._settings, self._sleep = observer, registry, settings, sleep
         self._reconciler = Reconciler(registry, settings)
         self._clock = clock
-        self._notes = Notes(settings.deletion_grace, settings.max_delete_share)
+        self._notes = Notes(
+            settings.deletion_grace, settings.max_delete_share, settings.prints, is_dry=settings.dry_run
+        )
         self._ledger = Ledger()
         self._changed = asyncio.Event()
-        self._shown: list[str] = []
         self._resync_at = time.monotonic() + settings.interval
         self._resync_found = 0
         self.statistics = Statistics()
@@ -240,7 +238,7 @@ class Controller:
             self._note_rejections()
             raise
         self._note_store(True, "")
-        self._note_changes(outcome.plan)
+        self._notes.changes(outcome.plan, statistics)
         self._tell(of_changes(outcome.plan.changes))
         self._tell(self._notes.grace(outcome.kept, statistics))
         self._tell(self._notes.refusal(outcome.limited, statistics))
@@ -276,31 +274,9 @@ class Controller:
             log.info("etcd is available again")
         statistics.is_store_up = is_up
 
-    def _note_changes(self, planned: Plan) -> None:
-        if self._settings.dry_run:
-            lines = diff(planned)
-            if lines != self._shown:
-                print("\n".join(lines) or "no changes", flush=True)
-            self._shown = lines
-            return
-        if not planned.changes:
-            self.statistics.no_op_runs += 1
-            return
-        self.statistics.changes.update(_operation(change) for change in planned.changes)
-        for line in diff(replace(planned, changes=planned.changes[:_SHOWN_CHANGES])):
-            log.info("%s", line)
-        if len(planned.changes) > _SHOWN_CHANGES:
-            log.info("… and %d more", len(planned.changes) - _SHOWN_CHANGES)
-
     def _note_rejections(self) -> None:
         news = self._ledger.take_news()
         for rejection in news:
             log.warning("%s", rejection)
         self._tell(of_rejections(news))
         self.statistics.rejected = self._ledger.reasons
-
-
-def _operation(change: Change) -> str:
-    if change.after is None:
-        return "delete"
-    return "update" if change.before is not None and change.before.targets else "create"

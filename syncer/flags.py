@@ -176,8 +176,14 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
         f"write Kubernetes Events on the objects: {', '.join(REASONS)}",
         choices=REASONS,
     )
-    switch(group, "--once", "reconcile once and exit")
+    switch(group, "--once", "reconcile once, print what has changed, and exit")
     switch(group, "--dry-run", "print what would change, and change nothing")
+    group.add_argument(
+        "--output",
+        choices=("text", "json"),
+        default="text",
+        help="how --dry-run and --once print changes: text (default), or a JSON object a line",
+    )
     group.add_argument("--metrics-address", metavar="HOST:PORT", default=":7979", help="default: :7979")
     group.add_argument(
         "--log-level", choices=sorted(LEVELS), default="info", help="default: info", metavar="LEVEL"

@@ -2,10 +2,20 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Final, Literal
 
+from syncer.diff import diff, json_lines, operation
 from syncer.happening import Happening
 from syncer.metrics import Statistics
+from syncer.plan import Plan
 from syncer.safety import Limited
+
+Prints = Literal["", "text", "json"]
+"""How changes are printed; empty: they are logged."""
+
+_SHOWN_CHANGES: Final = 50
+"""Changes of one run that are logged."""
 
 log = logging.getLogger("syncer")
 
@@ -13,10 +23,34 @@ log = logging.getLogger("syncer")
 class Notes:
     """Tells of what is kept against the sources' word: once when it begins, in numbers while it lasts."""
 
-    def __init__(self, deletion_grace: float, max_delete_share: float) -> None:
+    def __init__(
+        self, deletion_grace: float, max_delete_share: float, prints: Prints, *, is_dry: bool
+    ) -> None:
         self._deletion_grace, self._max_delete_share = deletion_grace, max_delete_share
+        self._prints, self._is_dry = prints, is_dry
+        self._shown: list[str] | None = None
         self._kept: frozenset[str] = frozenset()
         self._refused = 0
+
+    def changes(self, planned: Plan, statistics: Statistics) -> None:
+        """Take what was changed, or would be: it is printed where that was asked for, else logged."""
+        if not self._is_dry:
+            statistics.no_op_runs += not planned.changes
+            statistics.changes.update(operation(change) for change in planned.changes)
+        if self._prints:
+            self._print(planned)
+            return
+        for line in diff(replace(planned, changes=planned.changes[:_SHOWN_CHANGES])):
+            log.info("%s", line)
+        if len(planned.changes) > _SHOWN_CHANGES:
+            log.info("… and %d more", len(planned.changes) - _SHOWN_CHANGES)
+
+    def _print(self, planned: Plan) -> None:
+        lines = json_lines(planned) if self._prints == "json" else diff(planned) or ["no changes"]
+        # A dry run plans the same again and again.
+        if lines != self._shown:
+            print("".join(f"{line}\n" for line in lines), end="", flush=True)
+        self._shown = lines
 
     def grace(self, kept: Mapping[str, Sequence[str]], statistics: Statistics) -> Iterator[Happening]:
         """Take the names that stay although their objects have no address for them, with the objects."""

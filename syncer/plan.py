@@ -207,26 +207,3 @@ def _cname_rival(endpoint: Endpoint, chosen: Mapping[RecordType, Endpoint]) -> E
     if endpoint.type != "CNAME":
         return chosen.get("CNAME")
     return next(iter(chosen.values()), None)
-
-
-def diff(planned: Plan) -> list[str]:
-    """Return a plan as lines to read: `+` comes, `-` goes, `~` keeps its data and has its keys rewritten."""
-    lines: list[str] = []
-    for change in planned.changes:
-        before, after = change.before, change.after
-        old = _lines(change, before, before.resource) if before else []
-        new = _lines(change, after, str(after.resource)) if after else []
-        moved = [f"- {line}" for line in old if line not in new] + [
-            f"+ {line}" for line in new if line not in old
-        ]
-        if not moved:
-            resource = str(after.resource) if after else before.resource if before else ""
-            moved = [f"~ {change.name} {change.type} ({resource})"]
-        lines += moved
-    return lines
-
-
-def _lines(change: Change, data: Current | Endpoint, resource: str) -> list[str]:
-    ttl = f" ttl {data.ttl}" if data.ttl else ""
-    group = f" group {data.group}" if data.group else ""
-    return [f"{change.name} {change.type} {text}{ttl}{group} ({resource})" for text in data.targets]

@@ -6,7 +6,7 @@ to be. Blocking; used by one thread at a time.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from dnsserver.skydns.key import Key
 from dnsserver.skydns.store import Fence
@@ -31,6 +31,8 @@ class Settings:
     interval: float = 60.0
     """Seconds between two full resyncs."""
     dry_run: bool = False
+    prints: Literal["", "text", "json"] = ""
+    """How changes are printed; empty: they are logged."""
     deletion_grace: float = 300.0
     """Seconds for which records stay whose object still asks for them and has no targets."""
     max_delete_share: float = 0.3

@@ -97,7 +97,8 @@ class Reflector:
                 if self._version is None:
                     await self._list()
                 await self._watch(self._version or "")
-            except ApiGone:
+            except ApiGone as error:
+                log.debug("%s are listed again: %s", self._api.title, error)
                 self._version = None
             except ApiUnavailable as error:
                 self._note_failure(error)

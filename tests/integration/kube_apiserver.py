@@ -60,6 +60,11 @@ class ApiServer:
         return f"https://127.0.0.1:{self._port}"
 
     @property
+    def etcd_endpoint(self) -> str:
+        """Where the API server keeps its objects."""
+        return f"http://127.0.0.1:{self._etcd_port}"
+
+    @property
     def ca_file(self) -> Path:
         return self.directory / "certs" / "apiserver.crt"
 
@@ -74,7 +79,7 @@ class ApiServer:
         Raises:
             ApiServerNotStarted: see there.
         """
-        etcd = f"http://127.0.0.1:{self._etcd_port}"
+        etcd = self.etcd_endpoint
         peer = f"http://127.0.0.1:{self._peer_port}"
         key = self.directory / "service-accounts.key"
         if not key.exists():

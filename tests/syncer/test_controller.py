@@ -233,7 +233,7 @@ async def test_keys_that_were_made_by_hand_stay(store, prefix, registry):
 
 
 async def test_dry_run_prints_each_diff_once_and_writes_nothing(store, prefix, registry, capsys):
-    controller = Controller(Sources(endpoint()), registry(), Settings(dry_run=True))
+    controller = Controller(Sources(endpoint()), registry(), Settings(dry_run=True, prints="text"))
     await controller.reconcile()
     await controller.reconcile()
     assert capsys.readouterr().out == "+ a.test A 192.0.2.1 (ingress/default/cheese)\n"

@@ -1,9 +1,12 @@
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from syncer.diff import diff, json_lines
 from syncer.endpoint import Endpoint, ObjectRef, target_order
-from syncer.plan import Change, Current, Plan, diff, plan
+from syncer.plan import Change, Current, Plan, plan
 
 A1, A2 = "192.0.2.1", "192.0.2.2"
 REF = ObjectRef("ingress", "default", "cheese")
@@ -199,3 +202,18 @@ def test_diff_reads_as_lines():
         "+ a.test A 192.0.2.1 ttl 300 (ingress/default/cheese)",
         "~ c.test A (ingress/default/cheese)",
     ]
+
+
+def test_a_plan_is_an_object_of_json_for_each_name_and_type():
+    old = held("b.test", ttl=60)
+    planned = plan([endpoint(ttl=300)], [old], "me")
+    made, gone = map(json.loads, json_lines(planned))
+    data = {"targets": [A1], "ttl": 300, "group": "", "resource": "ingress/default/cheese"}
+    assert made == {"operation": "create", "name": "a.test", "type": "A", "before": None, "after": data}
+    assert gone == {
+        "operation": "delete",
+        "name": "b.test",
+        "type": "A",
+        "before": data | {"ttl": 60},
+        "after": None,
+    }
