@@ -114,6 +114,11 @@ def parent_of(name: str, prefix: Key) -> bytes:
     return key_of(labels, prefix) + b"/"
 
 
+def is_placed(held: Held, parent: bytes, type_: RecordType) -> bool:
+    """Say whether a record's key stands where it would be written: that of a PTR may be the name's own."""
+    return is_below(held, parent) or (type_ == "PTR" and held.key + b"/" == parent)
+
+
 def is_below(held: Held, parent: bytes) -> bool:
     """Say whether a key stands where it would be written: below the name's own key, in lower case."""
     above, _, label = held.key.rpartition(b"/")
@@ -153,7 +158,9 @@ def _is_intact(name: str, type_: RecordType, holding: Holding, view: View) -> bo
         for held in holding.hosts
     }
     hosts_fit = all(
-        held.is_plain and is_below(held, parent) and held.record.host == record_of(type_, held.data).host
+        held.is_plain
+        and is_placed(held, parent, type_)
+        and held.record.host == record_of(type_, held.data).host
         for held in holding.hosts
     )
     is_single = len({held.data for held in holding.hosts}) == len(holding.hosts)

@@ -77,8 +77,12 @@ def _read(entry: Entry, prefix: Key, seal: Sealing | None) -> tuple[str, Held]:
         host=record.host,
         text=record.text if not record.host or parse_text(record.text) else "",
         owner=record.owner,
+        targetstrip=record.targetstrip,
     )
-    is_plain = record == made_here and is_label(labels[0]) and not entry.lease
+    has_label = is_label(labels[0]) and record.targetstrip == 1
+    # The first PTR of a name stands at the name's own key, where CoreDNS looks for it.
+    is_placed = has_label or (type_ == "PTR" and record.targetstrip == 0)
+    is_plain = record == made_here and is_placed and not entry.lease
     return name, Held(entry.key, record, entry.revision, data, is_plain, is_sealed)
 
 

@@ -101,9 +101,16 @@ class _Keys:
         """Make the keys below `at` hold exactly the `wanted` records; return the keys that hold them."""
         parent = parent_of(at, self._inventory.view.prefix)
         left = {key.key: key for key in sorted(held)}
+        own = self._own_key(parent, left) if type_ == "PTR" and at == name else None
+        first = min(wanted, default="")
+        if own is not None and wanted:
+            wanted[first] = replace(wanted[first], targetstrip=0)
         chosen: dict[str, Held] = {}
         for candidate in left.values():
-            if candidate.data in wanted and candidate.data not in chosen and is_below(candidate, parent):
+            is_there = is_below(candidate, parent)
+            if own is not None:
+                is_there = candidate.key == own if candidate.data == first else is_there
+            if candidate.data in wanted and candidate.data not in chosen and is_there:
                 chosen[candidate.data] = candidate
         for taken in chosen.values():
             del left[taken.key]
@@ -113,12 +120,18 @@ class _Keys:
                 keys.add(chosen[data].key)
                 self._keep(chosen[data], record)
             else:
-                key = self._key(parent, (name, type_, data), left)
+                is_own = own is not None and data == first
+                key = own if own and is_own else self._key(parent, (name, type_, data), left)
                 self._put(key, record, left.pop(key).revision if key in left else 0)
                 keys.add(key)
         for gone in left.values():
             self._delete(gone)
         return keys
+
+    def _own_key(self, parent: bytes, left: dict[Key, Held]) -> Key | None:
+        """Return the key of the name itself, None where a stranger has it."""
+        own = Key(parent.removesuffix(b"/"))
+        return own if own in left or own not in self._inventory.keys else None
 
     def _key(self, parent: bytes, label: tuple[str, str, str], left: dict[Key, Held]) -> Key:
         salt = 0
