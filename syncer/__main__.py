@@ -17,6 +17,7 @@ from dnsserver.skydns.connection import Compacted, StoreUnavailable
 from dnsserver.skydns.store import Conflict, Fenced, Store
 from syncer.config import Config, load
 from syncer.controller import Controller
+from syncer.explain import HELP, explain
 from syncer.flags import ConfigError
 from syncer.happening import Happening
 from syncer.health import Health
@@ -47,6 +48,8 @@ class Fatal(Exception):
 
 def main() -> None:
     """Run the program and exit with its status."""
+    if sys.argv[1:2] == ["explain"]:
+        sys.exit(_explain(sys.argv[2:]))
     try:
         config = load(sys.argv[1:], os.environ)
     except ConfigError as error:
@@ -60,6 +63,27 @@ def main() -> None:
     except Fatal as error:
         log.error("%s", error)
         sys.exit(1)
+
+
+def _explain(argv: list[str]) -> int:
+    """Print what an object publishes; return the exit status."""
+    if not argv or argv[0] in ("-h", "--help"):
+        print(HELP, end="")
+        return 0 if argv else 2
+    try:
+        if len(argv[0].split("/")) != 3:
+            raise ConfigError(f"{argv[0]}: expected KIND/NAMESPACE/NAME, as ingress/default/cheese")
+        config = load(argv[1:], os.environ)
+        logs.configure("error", config.log_format)
+        lines, is_there = asyncio.run(explain(config, argv[0]))
+    except ConfigError as error:
+        print(f"syncer explain: {error}", file=sys.stderr)
+        return 2
+    except ClientError as error:
+        print(f"syncer explain: {error}", file=sys.stderr)
+        return 1
+    print("\n".join(lines))
+    return 0 if is_there else 1
 
 
 async def _run_until_signal(program: "_Program") -> int:

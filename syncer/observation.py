@@ -190,13 +190,27 @@ class Observer:
 
     def find(self, resource: str) -> ObjectRef | None:
         """Return the object of a text as `ingress/default/cheese`; None where there is none."""
+        obj = self.kept(resource)
+        return None if obj is None or isinstance(obj, Rejection) else obj.ref
+
+    def kept(self, resource: str) -> Any:
+        """Return what is kept of an object, None where there is none."""
+        key = self._key_of(resource)
+        return None if key is None else self._sources[key.source].objects.get((key.namespace, key.name))
+
+    def part(self, resource: str) -> Derived:
+        """Return what an object asks for."""
+        key = self._key_of(resource)
+        return Derived() if key is None else self._desired.part(key)
+
+    def _key_of(self, resource: str) -> ObjectKey | None:
         kind, _, rest = resource.partition("/")
         namespace, _, name = rest.partition("/")
-        for source in self._sources:
-            obj = source.objects.get((namespace, name)) if source.kind == kind else None
-            if obj is not None and not isinstance(obj, Rejection):
-                ref: ObjectRef = obj.ref
-                return ref
+        for number, source in enumerate(self._sources):
+            # Nodes have no namespace, but in files.
+            for within in (namespace, "default") if not namespace else (namespace,):
+                if source.kind == kind and (within, name) in source.objects:
+                    return ObjectKey(number, within, name)
         return None
 
     def unseen(self) -> list[str]:

@@ -43,14 +43,21 @@ class Options:
     gateway_label_filter: Selector = field(default_factory=Selector)
 
 
+def exclusion(obj: Object, options: Options) -> str:
+    """Return which filter leaves an object out: for namespace, labels or annotations; empty: none."""
+    namespace = obj.ref.namespace
+    if options.namespaces and namespace and namespace not in options.namespaces:
+        return "its namespace is none of --namespace"
+    if not options.label_filter.fits(obj.labels):
+        return f"its labels do not fit --label-filter={options.label_filter.text}"
+    if not options.annotation_filter.fits(obj.annotations):
+        return f"its annotations do not fit --annotation-filter={options.annotation_filter.text}"
+    return ""
+
+
 def is_selected(obj: Object, options: Options) -> bool:
     """Say whether an object passes the filters for namespace, labels and annotations."""
-    namespace = obj.ref.namespace
-    return (
-        (not options.namespaces or not namespace or namespace in options.namespaces)
-        and options.label_filter.fits(obj.labels)
-        and options.annotation_filter.fits(obj.annotations)
-    )
+    return not exclusion(obj, options)
 
 
 class NameFilter(Protocol):

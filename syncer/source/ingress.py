@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from syncer.endpoint import Endpoint, Rejection, host_name
 from syncer.source.annotations import Wishes, read_wishes
 from syncer.source.derived import Derived, derived, endpoints_for, names_of, usable_targets
-from syncer.source.filters import Options, is_selected
+from syncer.source.filters import Options, exclusion
 from syncer.source.objects import Ingress
 
 _CLASS_ANNOTATION = "kubernetes.io/ingress.class"
@@ -24,7 +24,7 @@ def _endpoints_of(ingress: Ingress | Rejection, options: Options) -> Iterator[En
     if isinstance(ingress, Rejection):
         yield ingress
         return
-    if not _is_selected(ingress, options):
+    if exclusion_of_ingress(ingress, options):
         return
     wishes = read_wishes(ingress.annotations, ingress.ref, options.annotation_prefixes)
     if wishes.is_ignored:
@@ -46,11 +46,14 @@ def _endpoints_of(ingress: Ingress | Rejection, options: Options) -> Iterator[En
     yield from endpoints_for(names, targets, wishes, ingress.ref)
 
 
-def _is_selected(ingress: Ingress, options: Options) -> bool:
-    if not is_selected(ingress, options):
-        return False
+def exclusion_of_ingress(ingress: Ingress, options: Options) -> str:
+    """Return which filter leaves an Ingress out; empty: none."""
+    if why := exclusion(ingress, options):
+        return why
     class_name = ingress.class_name or ingress.annotations.get(_CLASS_ANNOTATION, "")
-    return not options.ingress_classes or class_name in options.ingress_classes
+    if options.ingress_classes and class_name not in options.ingress_classes:
+        return f"its class {class_name!r} is none of --ingress-class"
+    return ""
 
 
 def _names(ingress: Ingress, wishes: Wishes, options: Options) -> Iterator[str | Rejection]:

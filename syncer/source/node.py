@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from syncer.endpoint import Endpoint, Rejection, host_name
 from syncer.source.annotations import read_wishes
 from syncer.source.derived import Derived, derived, endpoints_for, usable_targets
-from syncer.source.filters import Options, is_selected
+from syncer.source.filters import Options, exclusion
 from syncer.source.node_port import external_of
 from syncer.source.objects import Node
 
@@ -16,11 +16,18 @@ def endpoints_of_nodes(nodes: Iterable[Node | Rejection], options: Options) -> D
     return derived(parts, across_ttls=True)
 
 
+def exclusion_of_node(node: Node, options: Options) -> str:
+    """Return which filter leaves a node out; empty: none."""
+    if node.is_cordoned and options.exclude_unschedulable:
+        return "it is cordoned, and --exclude-unschedulable is on"
+    return exclusion(node, options)
+
+
 def _endpoints_of(node: Node | Rejection, options: Options) -> Iterator[Endpoint | Rejection]:
     if isinstance(node, Rejection):
         yield node
         return
-    if not is_selected(node, options) or (node.is_cordoned and options.exclude_unschedulable):
+    if exclusion_of_node(node, options):
         return
     wishes = read_wishes(node.annotations, node.ref, options.annotation_prefixes)
     if wishes.is_ignored:

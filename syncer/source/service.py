@@ -7,7 +7,7 @@ from syncer.endpoint import Endpoint, Rejection, Target, host_name
 from syncer.source.annotations import Wishes, read_wishes
 from syncer.source.around import Around
 from syncer.source.derived import Derived, derived, endpoints_for, names_of, usable_targets
-from syncer.source.filters import Options, is_selected
+from syncer.source.filters import Options, exclusion
 from syncer.source.headless import Member, members_of
 from syncer.source.node_port import addresses_of, nodes_of
 from syncer.source.objects import Service
@@ -28,6 +28,15 @@ def endpoints_of_services(
     return derived(parts, across_ttls=True, pending=source.pending, unsettled=source.unsettled)
 
 
+def exclusion_of_service(service: Service, options: Options) -> str:
+    """Return which filter leaves a Service out; empty: none."""
+    if why := exclusion(service, options):
+        return why
+    if options.service_types and service.type not in options.service_types:
+        return f"its type {service.type} is none of --service-type-filter"
+    return ""
+
+
 class _Services:
     def __init__(self, around: Around, options: Options) -> None:
         self._around, self._options = around, options
@@ -39,9 +48,7 @@ class _Services:
             yield service
             return
         options = self._options
-        if not is_selected(service, options):
-            return
-        if options.service_types and service.type not in options.service_types:
+        if exclusion_of_service(service, options):
             return
         wishes = read_wishes(service.annotations, service.ref, options.annotation_prefixes)
         annotated = () if options.ignore_hostname_annotation else wishes.hostnames
