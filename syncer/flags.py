@@ -210,7 +210,6 @@ REFUSED: Final[Mapping[str, str]] = {
     "--compatibility": "annotations of other controllers are not read; write hostname annotations",
     "--connector-source-server": "use --source=manifests for records that no cluster has",
     "--prefer-alias": "SkyDNS has no alias records",
-    "--nat64-networks": "not supported; annotate the target",
     "--fqdn-target-template": "not supported; use --fqdn-template, or a DNSEndpoint",
     "--target-template": "not supported; use a DNSEndpoint",
     "--unstructured-resource": "not supported; use a DNSEndpoint",

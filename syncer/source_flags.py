@@ -110,6 +110,7 @@ def _add_filters(group: argparse._ArgumentGroup) -> None:
         "NAMESPACE=DOMAIN,…",
         "objects of a namespace get names in its domains alone; * is every namespace not named",
     )
+    repeated(group, "--nat64-networks", "NET", "A records too for AAAA records within, as 64:ff9b::/96")
     repeated(group, "--target-net-filter", "NET", "addresses within, and no other targets")
     repeated(group, "--exclude-target-net", "NET", "no addresses within")
     repeated(
@@ -204,6 +205,7 @@ def shape_of(arguments: argparse.Namespace) -> Shape:
     return Shape(
         default_targets=_each("--default-targets", arguments.default_targets, target),
         force_default_targets=arguments.force_default_targets,
+        nat64_networks=_each("--nat64-networks", arguments.nat64_networks, _nat64_network),
         target_net_filter=_each("--target-net-filter", arguments.target_net_filter, _network),
         exclude_target_net=_each("--exclude-target-net", arguments.exclude_target_net, _network),
         default_ttl=min(_whole_seconds(arguments.min_ttl), MAX_TTL),
@@ -214,6 +216,13 @@ def shape_of(arguments: argparse.Namespace) -> Shape:
 
 def _whole_seconds(value: str | float) -> int:
     return int(duration(value) if isinstance(value, str) else value)
+
+
+def _nat64_network(text: str) -> Network:
+    network = _network(text)
+    if network.version != 6 or network.prefixlen != 96:
+        raise ValueError(f"{text}: expected a network of IPv6 with 96 bits, as 64:ff9b::/96")
+    return network
 
 
 def _network(text: str) -> Network:

@@ -104,7 +104,7 @@ class _Keys:
         own = self._own_key(parent, left) if type_ == "PTR" and at == name else None
         first = min(wanted, default="")
         if own is not None and wanted:
-            wanted[first] = replace(wanted[first], targetstrip=0)
+            wanted[first] = wanted[first]._replace(targetstrip=0)
         chosen: dict[str, Held] = {}
         for candidate in left.values():
             is_there = is_below(candidate, parent)

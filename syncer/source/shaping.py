@@ -18,6 +18,8 @@ class Shape:
 
     default_targets: tuple[Target, ...] = ()
     force_default_targets: bool = False
+    nat64_networks: tuple[Network, ...] = ()
+    """Each of IPv6 and 96 bits (RFC 6052 §2.2): an address within has an IPv4 address in its last 32."""
     target_net_filter: tuple[Network, ...] = ()
     exclude_target_net: tuple[Network, ...] = ()
     default_ttl: int = 0
@@ -31,6 +33,9 @@ def shaped(endpoints: Sequence[Endpoint], shape: Shape) -> tuple[Endpoint, ...]:
     parts: Iterable[Endpoint] = endpoints
     if shape.force_default_targets and shape.default_targets:
         parts = merge(_with_defaults(parts, shape.default_targets), across_ttls=True)
+    if shape.nat64_networks:
+        parts = tuple(parts)
+        parts = merge((*parts, *_translated(parts, shape.nat64_networks)), across_ttls=True)
     if shape.target_net_filter or shape.exclude_target_net:
         parts = _within_nets(parts, shape)
     return tuple(parts)
@@ -82,6 +87,17 @@ def _with_defaults(endpoints: Iterable[Endpoint], targets: tuple[Target, ...]) -
             yield from with_default_targets(endpoint, targets)
         else:
             yield endpoint
+
+
+def _translated(endpoints: Iterable[Endpoint], networks: Sequence[Network]) -> Iterator[Endpoint]:
+    """Yield the A records of what AAAA records reach through a translator."""
+    for endpoint in endpoints:
+        if endpoint.type != "AAAA":
+            continue
+        addresses = (ipaddress.IPv6Address(text) for text in endpoint.targets)
+        within = (a for a in addresses if any(a in network for network in networks))
+        if texts := sorted({str(ipaddress.IPv4Address(a.packed[-4:])) for a in within}, key=target_order):
+            yield replace(endpoint, type="A", targets=tuple(texts))
 
 
 def _within_nets(endpoints: Iterable[Endpoint], shape: Shape) -> Iterator[Endpoint]:

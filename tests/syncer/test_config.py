@@ -110,6 +110,8 @@ def test_a_switch_takes_a_value(flag):
         ([SERVICE, "--annotation-filter=="], {}, "--annotation-filter"),
         ([SERVICE, "--regex-domain-filter=("], {}, "--regex-domain-filter"),
         ([SERVICE, "--target-net-filter=x"], {}, "--target-net-filter"),
+        ([SERVICE, "--nat64-networks=64:ff9b::/64"], {}, "96 bits"),
+        ([SERVICE, "--nat64-networks=10.0.0.0/8"], {}, "96 bits"),
         ([SERVICE, "--default-targets=a..b"], {}, "--default-targets"),
         ([SERVICE, "--force-default-targets"], {}, "needs --default-targets"),
         ([SERVICE, "--create-ptr"], {}, "needs PTR"),

@@ -46,6 +46,7 @@ TAKEN = {
     "--target-net-filter=10.0.0.0/8": lambda c: str(c.shape.target_net_filter[0]) == "10.0.0.0/8",
     "--exclude-target-net=10.0.0.0/8": lambda c: str(c.shape.exclude_target_net[0]) == "10.0.0.0/8",
     "--default-targets=192.0.2.1": lambda c: c.options.default_targets[0].text == "192.0.2.1",
+    "--nat64-networks=64:ff9b::/96": lambda c: str(c.shape.nat64_networks[0]) == "64:ff9b::/96",
     "--min-ttl=90s": lambda c: c.shape.default_ttl == 90,
     "--policy=upsert-only": lambda c: c.policy == "upsert-only",
     "--policy=create-only": lambda c: c.policy == "create-only",

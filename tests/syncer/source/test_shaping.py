@@ -94,3 +94,14 @@ def test_where_addresses_are_united_the_oldest_object_gives_the_ttl_and_the_reso
     [united] = merge(both, across_ttls=True)
     assert (united.targets, united.ttl, united.resource) == (("192.0.2.1", "192.0.2.2"), 9, old)
     assert len(merge(both, across_ttls=False)) == 2
+
+
+def test_what_is_reached_through_a_translator_has_its_ipv4_address_too():
+    nat64 = (ipaddress.ip_network("64:ff9b::/96"),)
+    both = endpoint(type_="AAAA", targets=("64:ff9b::c000:205", "2001:db8::1"))
+    assert records(both, nat64_networks=nat64) == {
+        ("a.test", "AAAA"): ("64:ff9b::c000:205", "2001:db8::1"),
+        ("a.test", "A"): ("192.0.2.5",),
+    }
+    assert records(both, endpoint(), nat64_networks=nat64)["a.test", "A"] == ("192.0.2.1", "192.0.2.5")
+    assert ("a.test", "A") not in records(both)
