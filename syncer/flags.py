@@ -217,7 +217,6 @@ REFUSED: Final[Mapping[str, str]] = {
     "--pod-source-domain": "Pods are published through headless Services only",
     "--ignore-non-host-network-pods": "Pods are published through headless Services only",
     "--openshift-router-name": "there is no source for OpenShift routes",
-    "--resolve-service-load-balancer-hostname": "a host name is published as CNAME",
 }
 """Flags of ExternalDNS that would change what is published, and what to do instead."""
 

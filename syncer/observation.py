@@ -18,7 +18,7 @@ from syncer.source.filters import Options
 from syncer.source.gateway import Gateway, Route
 from syncer.source.ingress import endpoints_of_ingresses
 from syncer.source.node import endpoints_of_nodes
-from syncer.source.objects import Ingress, Node, Pod, Service, Slice
+from syncer.source.objects import Ingress, Node, Pod, Resolved, Service, Slice
 from syncer.source.reader import Object
 from syncer.source.routes import endpoints_of_routes
 from syncer.source.service import endpoints_of_services
@@ -55,6 +55,10 @@ class Cache(Protocol[T_co]):
     def items(self) -> Iterable[tuple[Key, T_co]]: ...
 
 
+def _want_nothing(_: str) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """One place that objects come from, an API server or a directory. None: not asked for."""
@@ -70,6 +74,9 @@ class World:
     """By kind of resource."""
     gateways: Cache[Gateway | Rejection] | None = None
     namespaces: Cache[Object | Rejection] | None = None
+    hosts: Cache[Resolved] | None = None
+    want_host: Callable[[str], None] = _want_nothing
+    """Has a host name looked up."""
     faults: Callable[[], Sequence[Rejection]] = tuple
     """What is wrong with the place itself, as a file that cannot be read."""
 
@@ -93,6 +100,7 @@ class World:
             ("pod", self.pods),
             ("gateway", self.gateways),
             ("namespace", self.namespaces),
+            ("host", self.hosts),
         )
         yield from ((kind, cache) for kind, cache in kinds if cache is not None)
 
@@ -165,7 +173,7 @@ class Observer:
     def add(self, world: World) -> None:
         """Look at a world too from now on."""
         self._sources += [_Source(len(self._worlds), kind, cache) for kind, cache in world.published()]
-        self._arounds.append(Around(partial(_is_known, dict(world.looked_up()))))
+        self._arounds.append(Around(partial(_is_known, dict(world.looked_up())), world.want_host))
         self._worlds.append(world)
 
     def look(self) -> Observation:

@@ -67,6 +67,11 @@ def _add_sources(group: argparse._ArgumentGroup) -> None:
 
 def _add_services(group: argparse._ArgumentGroup) -> None:
     repeated(group, "--service-type-filter", "TYPE", f"Services of this type: {', '.join(sorted(TYPES))}")
+    switch(
+        group,
+        "--resolve-service-load-balancer-hostname",
+        "publish a LoadBalancer's host name as its addresses, not as CNAME",
+    )
     switch(group, "--publish-internal-services", "publish the cluster address of ClusterIP Services too")
     switch(group, "--publish-host-ip", "publish headless Services with their Pods' host addresses")
     switch(group, "--always-publish-not-ready-addresses", "publish headless Services with all their Pods")
@@ -177,6 +182,7 @@ def options_of(arguments: argparse.Namespace) -> Options:
         ignore_ingress_rules_spec=arguments.ignore_ingress_rules_spec,
         ignore_ingress_tls_spec=arguments.ignore_ingress_tls_spec,
         service_types=frozenset(arguments.service_type_filter or ()),
+        resolve_service_load_balancer_hostname=arguments.resolve_service_load_balancer_hostname,
         publish_internal_services=arguments.publish_internal_services,
         publish_host_ip=arguments.publish_host_ip,
         always_publish_not_ready_addresses=arguments.always_publish_not_ready_addresses,

@@ -13,6 +13,7 @@ from syncer.kube.manifests import ManifestCache, Manifests
 from syncer.kube.reflector import Reflector
 from syncer.kube.resource import ApiResource
 from syncer.observation import ROUTES, Cache, World
+from syncer.resolver import Resolver
 from syncer.source.crd import read_dns_endpoint
 from syncer.source.filters import Options
 from syncer.source.gateway import (
@@ -80,6 +81,14 @@ class Worlds:
         self._seen_until = max(self._seen_until, time.monotonic() - outage)
         return self._seen_until
 
+    def _hosts(self) -> dict[str, Any]:
+        """Return the fields of a world about host names that are looked up."""
+        if not self._wanted.options.resolve_service_load_balancer_hostname:
+            return {}
+        resolver = Resolver(self._notify)
+        self.watches.append(resolver.run)
+        return {"hosts": resolver, "want_host": resolver.want}
+
     def _reads(self) -> Mapping[tuple[str, str], Callable[[object], Any]]:
         """Return how each kind of object is read from manifests."""
         names, (group, version, kind) = self._wanted.names, self._wanted.crd
@@ -125,6 +134,7 @@ class Worlds:
                 gateways=cache("Gateway"),
                 namespaces=cache("Namespace"),
                 faults=lambda: manifests.rejections,
+                **self._hosts(),
             )
         )
         await manifests.look()
@@ -165,6 +175,7 @@ class Worlds:
                 routes=routes,
                 gateways=gateways,
                 namespaces=namespaces,
+                **self._hosts(),
             )
         )
 

@@ -1,16 +1,16 @@
 """The objects that others depend on: indexed by what they are looked up by, and who looked is known. Pure."""
 
 from collections.abc import Callable, Hashable, Mapping
-from typing import Final, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 from syncer.endpoint import Rejection
 from syncer.source.gateway import Gateway
-from syncer.source.objects import Node, Pod, Slice
+from syncer.source.objects import Node, Pod, Resolved, Slice
 from syncer.source.reader import Object
 
 T = TypeVar("T")
 
-Kind = Literal["node", "endpointslice", "pod", "gateway", "namespace"]
+Kind = Literal["node", "endpointslice", "pod", "gateway", "namespace", "host"]
 
 Key = tuple[str, str]
 """Namespace and name."""
@@ -72,6 +72,10 @@ def _none_known(_: Kind) -> bool:
     return False
 
 
+def _want_nothing(_: str) -> None:
+    return None
+
+
 class Around:
     """What Services and routes of one world depend on.
 
@@ -79,7 +83,10 @@ class Around:
         asked: what was looked up since it was last cleared.
     """
 
-    def __init__(self, is_known: IsKnown = _none_known) -> None:
+    def __init__(
+        self, is_known: IsKnown = _none_known, want_host: Callable[[str], None] = _want_nothing
+    ) -> None:
+        self._want_host = want_host
         self.asked: set[Dependency] = set()
         nodes: Lookup[Node] = Lookup("node", lambda _: ALL, is_known, self.asked)
         slices: Lookup[Slice] = Lookup(
@@ -90,19 +97,27 @@ class Around:
             "gateway", lambda g: (g.ref.namespace, g.ref.name), is_known, self.asked
         )
         namespaces: Lookup[Object] = Lookup("namespace", lambda n: n.ref.name, is_known, self.asked)
+        self.hosts: Lookup[Resolved] = Lookup("host", lambda found: found.host, is_known, self.asked)
         self.nodes, self.slices, self.pods = nodes, slices, pods
         self.gateways, self.namespaces = gateways, namespaces
 
-    def lookups(
-        self,
-    ) -> Mapping[Kind, Lookup[Node] | Lookup[Slice] | Lookup[Pod] | Lookup[Gateway] | Lookup[Object]]:
+    def lookups(self) -> Mapping[Kind, Lookup[Any]]:
         return {
             "node": self.nodes,
             "endpointslice": self.slices,
             "pod": self.pods,
             "gateway": self.gateways,
             "namespace": self.namespaces,
+            "host": self.hosts,
         }
+
+    def addresses_of(self, host: str) -> tuple[str, ...] | None:
+        """Return the addresses of a host name; None while it was not looked up, which this asks for."""
+        found = self.hosts.find(host)
+        if found:
+            return next(iter(found.values())).addresses
+        self._want_host(host)
+        return None
 
     def selected_pods(self, namespace: str, selector: Mapping[str, str]) -> dict[str, Pod] | None:
         """Return a namespace's Pods with the selector's labels, by name; none for an empty selector."""

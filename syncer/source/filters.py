@@ -31,6 +31,7 @@ class Options:
     ignore_ingress_tls_spec: bool = False
     service_types: frozenset[str] = frozenset()
     """Empty: all."""
+    resolve_service_load_balancer_hostname: bool = False
     publish_internal_services: bool = False
     publish_host_ip: bool = False
     always_publish_not_ready_addresses: bool = False

@@ -50,6 +50,14 @@ class Node(Object):
     is_cordoned: bool = False
 
 
+class Resolved(NamedTuple):
+    """A host name, looked up."""
+
+    host: str
+    addresses: tuple[str, ...]
+    """None: it has none, or nobody knows."""
+
+
 class SliceEndpoint(NamedTuple):
     address: str
     is_ready: bool

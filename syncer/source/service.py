@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from syncer.endpoint import Endpoint, Rejection, Target, host_name
+from syncer.endpoint import Endpoint, Rejection, Target, address, host_name
 from syncer.source.annotations import Wishes, read_wishes
 from syncer.source.around import Around
 from syncer.source.derived import Derived, derived, endpoints_for, names_of, usable_targets
@@ -73,9 +73,22 @@ class _Services:
         elif service.is_headless:
             yield from self._headless(names, service, wishes)
         else:
-            targets, faults = usable_targets(self._addresses(service, is_internal), service.ref, "address")
+            found = self._looked_up(self._addresses(service, is_internal), service)
+            if found is None:
+                self.pending.update(names)
+                return
+            targets, faults = usable_targets(found, service.ref, "address")
             yield from faults
             yield from endpoints_for(names, targets, wishes, service.ref)
+
+    def _looked_up(self, texts: Iterable[str], service: Service) -> list[str] | None:
+        """Return addresses in place of a LoadBalancer's host names, where asked for; None: not known yet."""
+        if service.type != "LoadBalancer" or not self._options.resolve_service_load_balancer_hostname:
+            return list(texts)
+        # All are asked for before the first that is missing ends it.
+        found = [(text,) if address(text) else self._around.addresses_of(text) for text in texts]
+        known = [addresses for addresses in found if addresses is not None]
+        return [text for addresses in known for text in addresses] if len(known) == len(found) else None
 
     def _addresses(self, service: Service, is_internal: bool) -> Iterable[str]:
         cluster_ip = (service.cluster_ip,) if service.cluster_ip else ()

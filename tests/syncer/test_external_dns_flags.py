@@ -28,6 +28,7 @@ TAKEN = {
     "--ignore-ingress-rules-spec": lambda c: c.options.ignore_ingress_rules_spec,
     "--service-type-filter=NodePort": lambda c: c.options.service_types == {"NodePort"},
     "--publish-internal-services": lambda c: c.options.publish_internal_services,
+    "--resolve-service-load-balancer-hostname": lambda c: c.options.resolve_service_load_balancer_hostname,
     "--publish-host-ip": lambda c: c.options.publish_host_ip,
     "--always-publish-not-ready-addresses": lambda c: c.options.always_publish_not_ready_addresses,
     "--no-exclude-unschedulable": lambda c: not c.options.exclude_unschedulable,

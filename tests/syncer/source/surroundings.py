@@ -8,7 +8,7 @@ from syncer.source.tenants import Tenants
 def around(**objects) -> Around:
     """An Around that knows these objects, by the attribute they are looked up with, and no other kinds."""
     kinds = {"nodes": "node", "slices": "endpointslice", "pods": "pod"}
-    kinds |= {"gateways": "gateway", "namespaces": "namespace"}
+    kinds |= {"gateways": "gateway", "namespaces": "namespace", "hosts": "host"}
     known = {kinds[name] for name, items in objects.items() if items is not None}
     made = Around(lambda kind: kind in known)
     for name, items in objects.items():
