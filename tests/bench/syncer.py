@@ -62,6 +62,8 @@ class Figures(NamedTuple):
     """Seconds from the first list of the Ingresses to the last record in etcd."""
     started: float
     """Seconds from the start of the process to the same."""
+    first_cpu: float
+    """Seconds of CPU time from the start of the process to the same."""
     resident: int
     """KiB, the highest."""
 
@@ -160,10 +162,11 @@ class Bench:
             last = [(host_of(number), address_of(number + (1 << 23))) for number in range(ingresses)]
             await until(lambda: all(at in self._arrivals.at for at in last), "all records")
             done = max(self._arrivals.at[at] for at in last)
+            first_cpu = self._cpu()
             busy = await self._measure("busy", ingresses, self._at_a_rate(ingresses, rate, seconds))
             resident = self._resident()
             await asyncio.to_thread(self._syncer.stop)
-        return Figures(calm, busy, done - listed, done - start, resident)
+        return Figures(calm, busy, done - listed, done - start, first_cpu, resident)
 
     async def _measure(
         self, phase: str, ingresses: int, changes: Awaitable[list[tuple[float, tuple[str, str]]]]
@@ -228,7 +231,10 @@ def report(figures: Figures) -> Iterator[str]:
     yield figures.busy.row()
     ingresses = figures.busy.ingresses
     yield f"first sync of {ingresses:,} Ingresses: {figures.first_sync:.1f} s, from the start of the process"
-    yield f"{figures.started:.1f} s; highest resident memory {figures.resident / 1024:.0f} MiB"
+    yield (
+        f"{figures.started:.1f} s, {figures.first_cpu:.1f} s of CPU time; "
+        f"highest resident memory {figures.resident / 1024:.0f} MiB"
+    )
 
 
 def main(argv: Sequence[str]) -> int:
