@@ -12,7 +12,6 @@ from syncer.kube.informer import Informer, OnDemand, Union
 from syncer.kube.manifests import ManifestCache, Manifests
 from syncer.kube.reflector import Reflector
 from syncer.kube.resource import ApiResource
-from syncer.observation import ROUTES, Cache, World
 from syncer.resolver import Resolver
 from syncer.source.crd import read_dns_endpoint
 from syncer.source.filters import Options
@@ -25,6 +24,7 @@ from syncer.source.gateway import (
 )
 from syncer.source.objects import read_ingress, read_node, read_pod, read_service, read_slice
 from syncer.source.reader import Names
+from syncer.world import ROUTES, Cache, World
 
 _GATEWAY: Final = "gateway.networking.k8s.io"
 

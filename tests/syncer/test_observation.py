@@ -1,11 +1,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncer.observation import Observer, World
+from syncer.observation import Observer
 from syncer.source.filters import Options
 from syncer.source.objects import read_ingress, read_node, read_service
 from syncer.source.shaping import Shape
 from syncer.source.tenants import Tenants
+from syncer.world import World
 
 
 class Cache:

@@ -4,10 +4,11 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from syncer.endpoint import ObjectRef
-from syncer.observation import Observer, World
+from syncer.observation import Observer
 from syncer.resolver import Resolver, system_addresses
 from syncer.source.filters import Options
 from syncer.source.objects import Service
+from syncer.world import World
 from tests.syncer.test_observation import Cache
 
 ANNOTATION = {"external-dns.kubernetes.io/hostname": "a.test"}
