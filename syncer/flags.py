@@ -38,6 +38,7 @@ LEVELS: Final[Mapping[str, log.Level]] = {
 def new_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="syncer",
+        usage="syncer --source=SOURCE [FLAG …]\n       syncer explain KIND/NAMESPACE/NAME [FLAG …]",
         description="Write the DNS records that Kubernetes objects ask for into etcd.",
         epilog="Every flag is EXTERNAL_DNS_<FLAG> in the environment too, in capitals and with _ for -.",
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=36, width=110),
