@@ -57,6 +57,9 @@ class _Message(ctypes.Structure):  # struct mmsghdr
     _fields_ = (("header", _MsgHdr), ("octets", ctypes.c_uint))
 
 
+_MESSAGE: Final = ctypes.sizeof(_Message)
+
+
 def _system_calls() -> tuple[Any, Any] | None:
     if not sys.platform.startswith("linux") or ctypes.sizeof(ctypes.c_void_p) != 8:
         return None
@@ -80,16 +83,15 @@ _TAKE: Final = [struct.Struct(f"{octets}s").unpack_from for octets in range(SLOT
 """By length: the cheapest way from a buffer to the octets at an offset, as a tuple of one."""
 
 
-def _address(buffer: bytearray) -> int:
+def _address(buffer: bytearray | memoryview) -> int:
     return ctypes.addressof((ctypes.c_char * len(buffer)).from_buffer(buffer))
 
 
 def _column(messages: Any, field: Any, code: Literal["I", "L"]) -> "memoryview[int]":
     """Return a field of all messages as one strided view."""
-    size = ctypes.sizeof(_Message)
     octets = memoryview((ctypes.c_char * ctypes.sizeof(messages)).from_buffer(messages)).cast("B")
     width = array(code).itemsize
-    return octets.cast(code)[field.offset // width :: size // width]
+    return octets.cast(code)[field.offset // width :: _MESSAGE // width]
 
 
 class Batch:
@@ -107,14 +109,16 @@ class Batch:
         self.send_errors = 0
         """Replies that the kernel did not take, or that were over UDP_PAYLOAD."""
         slots = BATCH + 1
-        self._inbox, self._outbox = bytearray(slots * SLOT), bytearray(slots * SLOT)
+        self._name_octets = 16 if sock.family == socket.AF_INET else _NAME
+        # Only such a socket is told which address was asked, and sends from there.
+        self._is_wildcard = sock.getsockname()[0] in ("0.0.0.0", "::")
+        self._inbox, self._outbox = bytearray(slots * SLOT), memoryview(bytearray(slots * SLOT))
         self._names, self._controls = bytearray(slots * _NAME), bytearray(slots * _CONTROL)
         self._incoming, self._vectors_in = self._messages(self._inbox)
         self._outgoing, self._vectors_out = self._messages(self._outbox)
+        self._incoming_at, self._outgoing_at = map(ctypes.addressof, (self._incoming, self._outgoing))
         self._in_octets = _column(self._incoming, _Message.octets, "I")
-        self._in_namelen = _column(self._incoming, _MsgHdr.namelen, "I")
         self._in_controllen = _column(self._incoming, _MsgHdr.controllen, "L")
-        self._out_namelen = _column(self._outgoing, _MsgHdr.namelen, "I")
         self._out_controllen = _column(self._outgoing, _MsgHdr.controllen, "L")
         vectors = (ctypes.c_char * ctypes.sizeof(self._vectors_out)).from_buffer(self._vectors_out)
         self._out_octets = memoryview(vectors).cast("B").cast("L")[1::2]
@@ -122,7 +126,6 @@ class Batch:
         at = _HEADER if sock.family == socket.AF_INET else _HEADER + 16
         self._interface = memoryview(self._controls).cast("I")[at // 4 :: _CONTROL // 4]
         self._no_interface = memoryview(array("I", [0] * BATCH))
-        self._full_name = memoryview(array("I", [_NAME] * BATCH))
         self._full_control = memoryview(array("L", [_CONTROL] * BATCH))
 
     def answer_by(self, respond: Respond | None, handle: Handle) -> None:
@@ -131,33 +134,33 @@ class Batch:
         self._respond = respond or self._of_client
         self._asks_all = respond is None
 
-    def _messages(self, boxes: bytearray) -> tuple[Any, Any]:
+    def _messages(self, boxes: bytearray | memoryview) -> tuple[Any, Any]:
         slots = BATCH + 1
         messages, vectors = (_Message * slots)(), (_Vector * slots)()
         box, name, control = _address(boxes), _address(self._names), _address(self._controls)
         for k in range(slots):
             vectors[k].base, vectors[k].length = box + k * SLOT, SLOT
             message = messages[k].header
-            message.name, message.namelen = name + k * _NAME, _NAME
+            message.name, message.namelen = name + k * _NAME, self._name_octets
             message.iov, message.iovlen = ctypes.pointer(vectors[k]), 1
-            message.control, message.controllen = control + k * _CONTROL, _CONTROL
+            if self._is_wildcard:
+                message.control, message.controllen = control + k * _CONTROL, _CONTROL
         return messages, vectors
 
     def ready(self) -> bool:
         """Answer what has arrived, at most ROUNDS batches; say whether there may be more."""
         receive, respond, fd = self._receive, self._respond, self._fd
-        incoming = ctypes.addressof(self._incoming)
-        take, inbox, outbox, out_octets = _TAKE, self._inbox, memoryview(self._outbox), self._out_octets
+        incoming, take, inbox = self._incoming_at, _TAKE, self._inbox
+        outbox, out_octets = self._outbox, self._out_octets
         for _ in range(ROUNDS):
             count = receive(fd, incoming, BATCH, 0, None)
             if count <= 0:
                 return False
-            self._out_namelen[:count] = self._in_namelen[:count]
-            self._out_controllen[:count] = self._in_controllen[:count]
-            self._in_namelen[:count] = self._full_name[:count]  # the kernel wrote what it used
-            self._in_controllen[:count] = self._full_control[:count]
-            # An interface given back would be sent through whatever the routes say.
-            self._interface[:count] = self._no_interface[:count]
+            if self._is_wildcard:
+                self._out_controllen[:count] = self._in_controllen[:count]
+                self._in_controllen[:count] = self._full_control[:count]  # the kernel wrote what it used
+                # An interface given back would be sent through whatever the routes say.
+                self._interface[:count] = self._no_interface[:count]
             if self._asks_all:
                 self._clients = enumerate(self._client.iter_unpack(memoryview(self._names)[: count * _NAME]))
             at = first = k = 0
@@ -204,7 +207,7 @@ class Batch:
 
     def _reply(self, k: int) -> Reply:
         """Return what replies to the datagram in slot k when the slot has long been another's."""
-        name = bytes(self._names[k * _NAME : k * _NAME + self._out_namelen[k]])
+        name = bytes(self._names[k * _NAME : k * _NAME + self._name_octets])
         control = bytes(self._controls[k * _CONTROL : k * _CONTROL + self._out_controllen[k]])
 
         def reply(message: bytes | None) -> None:
@@ -212,7 +215,7 @@ class Batch:
                 return
             self._names[LATE * _NAME : LATE * _NAME + len(name)] = name
             self._controls[LATE * _CONTROL : LATE * _CONTROL + len(control)] = control
-            self._out_namelen[LATE], self._out_controllen[LATE] = len(name), len(control)
+            self._out_controllen[LATE] = len(control)
             self._outbox[LATE * SLOT : LATE * SLOT + len(message)] = message
             self._out_octets[LATE] = len(message)
             self._flush(LATE, LATE + 1)
@@ -221,9 +224,8 @@ class Batch:
 
     def _flush(self, first: int, end: int) -> None:
         """Send the replies in slots first..end."""
-        outgoing, size = ctypes.addressof(self._outgoing), ctypes.sizeof(_Message)
         while first < end:
-            sent = self._send(self._fd, outgoing + first * size, end - first, 0)
+            sent = self._send(self._fd, self._outgoing_at + first * _MESSAGE, end - first, 0)
             if sent > 0:
                 first += sent
                 continue
