@@ -18,11 +18,14 @@ Otherwise = Callable[[bytes, bytes], Compiled | None]
 """(question in wire form, the same folded) → its answer, or None: nobody knows without a lookup."""
 
 Outcome = tuple[Compiled | None, dict[int, Compiled], int]
-"""The wildcard's answer; or where the denials are, and the key of this one less the octets of the name."""
+"""The wildcard's answer; or where the denials are, and this one's key less the octets of the question."""
 
-NXDOMAIN: Final = const.NXDOMAIN << 8
-NODATA: Final = const.NOERROR << 8
-"""Keys of Zone.negative, less the octets of the question's name."""
+NXDOMAIN: Final = (const.NXDOMAIN << 8) - 4
+NODATA: Final = (const.NOERROR << 8) - 4
+"""Such keys: Zone.negative has the octets of the name, which are four less."""
+
+LONGEST: Final = MAX_NAME + 4
+"""Octets of a question."""
 
 MAX_KEPT: Final = 16_384
 """Names times types below which outcomes are kept; some hundred octets each."""
@@ -32,40 +35,39 @@ SHORT: Final = 3
 
 
 def absent(table: ZoneTable) -> Otherwise:
-    find_node: Callable[[bytes], Node | None] = table.nodes.get  # type: ignore[assignment]
+    """Return what answers the questions that a table's `answers` do not have."""
+    nodes: dict[bytes, Node] = table.nodes  # type: ignore[assignment]
+    find_node = nodes.get
     find_answer: Callable[[bytes], Compiled | None] = table.answers.get
     kept: dict[bytes, Outcome] = table.absent
     find_kept, ordinary = kept.get, ORDINARY
 
     def otherwise(question: bytes, folded: bytes) -> Compiled | None:
-        octets = len(question) - 4
-        if not 0 < octets <= MAX_NAME:
+        if not 4 < len(folded) <= LONGEST:
             return None
-        name = folded[:octets]
-        node = find_node(name)
-        if node:
-            outcome = of_node(node, name, question[octets:])
-        else:
-            step = folded[0]
-            outcome = find_kept(folded[step + 1 :]) if SHORT < step <= MAX_LABEL else None
+        # Labels `*` and `any` ask for a search, and those that are as short are taken the long way too.
+        step = folded[0]
+        outcome = find_kept(folded[step + 1 :]) if SHORT < step <= MAX_LABEL else None
+        if outcome is None or folded[:-4] in nodes:
+            outcome = found_out(folded[:-4], question[-4:])
             if outcome is None:
-                outcome = of_encloser(name, question[octets:])
-        if outcome is None:
-            return None
-        answer, denials, kind = outcome
-        return answer or denials.get(kind | octets)
+                return None
+        answer, denials, key = outcome
+        return answer or denials.get(key + len(folded))
 
-    def of_node(node: Node, name: bytes, asked: bytes) -> Outcome | None:
+    def found_out(name: bytes, asked: bytes) -> Outcome | None:
         if asked not in ordinary:
             return None
+        node = find_node(name)
+        return of_node(node, name, asked) if node else of_encloser(name, asked)
+
+    def of_node(node: Node, name: bytes, asked: bytes) -> Outcome | None:
         answer = find_answer(name + asked)
         if answer is None and not node.complete:
             return None
         return answer, node.zone.negative, NODATA
 
     def of_encloser(name: bytes, asked: bytes) -> Outcome | None:
-        if asked not in ordinary:
-            return None
         at, octets = 0, len(name)
         while at < octets:
             if not 0 < (step := name[at]) <= MAX_LABEL:

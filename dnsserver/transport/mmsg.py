@@ -17,10 +17,10 @@ from typing import Any, Final, Literal
 from dnsserver.handle import Handle, Reply, Respond, Response
 from dnsserver.wire.const import UDP_PAYLOAD
 
-BATCH: Final = 64
+BATCH: Final = 128
 SLOT: Final = 4096
 """Octets of a datagram in either direction; a longer query is cut, and so malformed."""
-ROUNDS: Final = 8
+ROUNDS: Final = 4
 """Batches before other sockets get their turn."""
 
 LATE: Final = BATCH

@@ -53,11 +53,11 @@ def test_a_reply_leaves_from_the_ipv6_address_that_was_asked():
     "answered",
     [
         "1" * 200,
-        "0" * 200 + "1",
+        "0" * 300 + "1",
         "01" * 100,
-        "1" + "0" * 62 + "1" + "0" + "1" * 64,
-        "0" * 64 + "1" * 64 + "0" * 64 + "1",
-        "1" * 63 + "0" + "1",
+        "1" + "0" * (mmsg.BATCH - 2) + "1" + "0" + "1" * mmsg.BATCH,
+        "0" * mmsg.BATCH + "1" * mmsg.BATCH + "0" * mmsg.BATCH + "1",
+        "1" * (mmsg.BATCH - 1) + "0" + "1",
         "0011100" * 40,
     ],
 )
