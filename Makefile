@@ -1,6 +1,7 @@
 # make run      the whole way on an embedded etcd: manifests → syncer → etcd → dnsserver on 127.0.0.1:1053
 # make test     lint, types, import contracts and the whole test suite
 # make fuzz     octets to responses under a coverage-guided fuzzer, a minute long (SECONDS=3600: an hour)
+# make bench    CPU time per query beside Knot, NSD and BIND, a its table and plot go to docs/
 # make install  the environment alone (.venv/)
 #
 # On a new machine: Python 3.11 or later with its venv module, and make (Debian: python3-venv, make).
@@ -13,7 +14,7 @@ MANIFESTS ?= config/examples
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: run test check fuzz install clean
+.PHONY: run test check fuzz bench install clean
 
 run: $(STAMP)
 	@PORT=$(PORT) MANIFESTS=$(MANIFESTS) $(BIN)/python -m tools.run
@@ -32,6 +33,10 @@ check: $(STAMP)
 fuzz: $(STAMP)
 	UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --frozen --inexact --all-extras --group fuzz --quiet
 	$(BIN)/python -m tests.fuzz.respond -max_total_time=$(SECONDS) -print_final_stats=1 -verbosity=0
+
+bench: $(STAMP)
+	UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --frozen --inexact --all-extras --group bench --quiet
+	$(BIN)/python -m tests.bench --write $(BENCH)
 
 install: $(STAMP)
 

@@ -1,107 +1,132 @@
-"""CPU time per query of dnsserver and of Knot DNS, side by side: `python -m tests.bench.queries`.
+"""dnsserver beside other servers, on the same zone, in one run: `python -m tests.bench`.
 
-Wall time means nothing on a machine that does other things too, and CPU time little by itself: the
-figure to look at is the ratio, each of two runs that follow each other, the median of the rounds.
+Wall time means little on a machine that does other things too, and CPU time not much by itself: what to
+look at is the ratio, each of two runs that follow each other, the median of the rounds.
 """
 
 import argparse
+import os
+import platform
+import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+import time
+from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
-from typing import NamedTuple
+from typing import Final
 
-from dnsserver.skydns.address import EtcdAddress
-from dnsserver.skydns.store import MAX_OPERATIONS, Store
-from tests.bench import workload
-from tests.bench.servers import BenchError, Dnsserver, Knot, Load, Server, drive, find_tool
-from tests.bench.workload import MIXES, Mix
-from tools.embedded_etcd import EmbeddedEtcd, EtcdNotStarted
+from tests.bench import report
+from tests.bench.peers import Dnsserver, versions
+from tests.bench.results import HEADING, Results
+from tests.bench.run import Effort, filled_etcd, groups, measure, running
+from tests.bench.servers import LOAD_CPU, ROOT, BenchError, find_tool
+from tests.bench.updates import delay, updating
+from tests.bench.workload import MIXES, SMALL, Mix
+from tools.embedded_etcd import EtcdNotStarted
 
+DELAY: Final = "delay"
+"""What is measured beside mixes: how soon a change in etcd is served."""
 
-class Result(NamedTuple):
-    mix: Mix
-    loads: dict[str, list[Load]]
-    """Server → a load a round."""
-
-    def rows(self) -> Iterator[str]:
-        """Yield a line of the table for each server."""
-        base = self.loads[Knot.name]
-        for name, loads in self.loads.items():
-            ratio = median(load.cpu / other.cpu for load, other in zip(loads, base, strict=True))
-            yield (
-                f"{self.mix.name:<13}{name:<10}{sum(load.answered for load in loads):>10,}"
-                f"{sum(load.lost for load in loads):>8,}{loads[0].octets:>8}"
-                f"{median(load.cpu for load in loads):>10.2f}{ratio:>8.2f}"
-            )
+RESULTS: Final = ROOT / "docs" / "performance.json"
 
 
-HEADING = f"{'mix':<13}{'server':<10}{'answered':>10}{'lost':>8}{'octets':>8}{'CPU us':>10}{'x Knot':>8}"
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="of each mix (default: %(default)s)")
+    parser.add_argument(
+        "--seconds", type=float, default=1.0, help="of a server and round (default: %(default)s)"
+    )
+    names = [*(mix.name for mix in MIXES), DELAY]
+    parser.add_argument(
+        "--mix", action="append", choices=names, help="this one only, beside what is there; may be repeated"
+    )
+    parser.add_argument(
+        "--coredns", default="", metavar="FILE", help="the program, to have it in the comparison"
+    )
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=RESULTS,
+        metavar="FILE",
+        help="where they are kept (default: %(default)s)",
+    )
+    parser.add_argument("--no-run", action="store_true", help="measure nothing")
+    parser.add_argument("--write", action="store_true", help="bring table and plot in docs/ to the results")
+    return parser
 
 
-def compare(
-    servers: Sequence[Server], mixes: Sequence[Mix], directory: Path, *, rounds: int, seconds: float
-) -> Iterator[Result]:
-    """Drive each server in turn with each mix, and yield the mix when its rounds are done.
+def about(coredns: str) -> dict[str, str]:
+    """Return what a reader of the results must know of their origin."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "?")
+    git = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "commit": commit or "?",
+        "machine": f"{os.cpu_count()} CPUs, {cpu}, Linux {platform.release()}",
+        "python": f"{platform.python_version()} ({platform.python_compiler()}, {platform.python_build()[1]})",
+        **versions(coredns),
+    }
+
+
+def run(mixes: Sequence[Mix], delays: bool, results: Results, effort: Effort, coredns: str) -> None:
+    """Measure mixes, and how soon changes are served; each is kept when it is done.
 
     Raises:
-        BenchError: see `drive`.
+        BenchError, EtcdNotStarted: it cannot be measured.
     """
-    for mix in mixes:
-        file = directory / mix.name
-        file.write_text(mix.queries())
-        for server in servers:
-            drive(server, mix, file, min(seconds, 1), passes=1)  # what is made at first use is made now
-        loads: dict[str, list[Load]] = {server.name: [] for server in servers}
-        for number in range(rounds):
-            for server in servers if number % 2 else reversed(servers):
-                loads[server.name].append(drive(server, mix, file, seconds))
-        yield Result(mix, loads)
+    for tool in ("knotd", "dnsperf", "taskset"):
+        find_tool(tool)
+    results.about = about(coredns)
+    print(HEADING, flush=True)
+    for world, logged, found in groups(mixes):
+        if logged and not Dnsserver.can_log():
+            print("log: this dnsserver has no query log", file=sys.stderr)
+            continue
+        with (
+            tempfile.TemporaryDirectory(prefix="dns-bench-") as path,
+            filled_etcd(world) as etcd,
+            running(Path(path), world, etcd, coredns=coredns, logged=logged) as servers,
+        ):
+            for mix in found:
+                results.replace(mix, measure(servers, etcd, mix, Path(path) / "queries", effort))
+                print(*map(results.line, results.of(mix).values()), sep="\n", flush=True)
+    if delays:
+        _measure_delays(results)
 
 
-@contextmanager
-def running(directory: Path, *, etcd: bool) -> Iterator[tuple[Server, Server]]:
-    """Run Knot and dnsserver, the latter's records from an etcd if so asked."""
-    with ExitStack() as stack:
-        url = stack.enter_context(filled_etcd()) if etcd else ""
-        yield stack.enter_context(Knot(directory)), stack.enter_context(Dnsserver(directory, url))
-
-
-@contextmanager
-def filled_etcd() -> Iterator[str]:
-    with EmbeddedEtcd() as etcd:
-        store = Store(EtcdAddress(endpoints=(etcd.endpoint,)))
-        records = list(workload.etcd_records().items())
-        for at in range(0, len(records), MAX_OPERATIONS):
-            store.commit(puts=dict(records[at : at + MAX_OPERATIONS]), deletes=(), expected={})
-        store.close()
-        yield etcd.endpoint
+def _measure_delays(results: Results) -> None:
+    with (
+        tempfile.TemporaryDirectory(prefix="dns-bench-") as path,
+        filled_etcd(SMALL) as etcd,
+        Dnsserver(Path(path), SMALL, etcd) as server,
+    ):
+        for rate in (0, 1000):
+            with updating(etcd, rate) as reached:
+                found = delay(server, etcd)
+            results.delays[f"{reached[0]:.0f} updates/s" if reached else "idle"] = list(found)
+            print(
+                f"change to response, {rate} updates/s: p50 {found.p50:.2f} p99 {found.p99:.2f} "
+                f"worst {found.worst:.2f} ms",
+                flush=True,
+            )
+    results.save()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.queries", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="of each mix (default: %(default)s)")
-    parser.add_argument(
-        "--seconds", type=float, default=1.5, help="a server and round (default: %(default)s)"
-    )
-    names = [mix.name for mix in MIXES]
-    parser.add_argument("--mix", action="append", choices=names, help="this one only; may be repeated")
-    parser.add_argument("--etcd", action="store_true", help="feed dnsserver from an etcd of its own")
-    arguments = parser.parse_args(argv)
+    arguments = _parser().parse_args(argv)
+    # Everything but the servers shares a CPU: etcd and whoever writes to it, the load, and this.
+    os.sched_setaffinity(0, {LOAD_CPU})
     mixes = [mix for mix in MIXES if not arguments.mix or mix.name in arguments.mix]
+    delays = not arguments.mix or DELAY in arguments.mix
+    results = Results(arguments.results)
+    effort = Effort(arguments.rounds, arguments.seconds)
     try:
-        for tool in ("knotd", "dnsperf", "taskset"):
-            find_tool(tool)
-        with (
-            tempfile.TemporaryDirectory(prefix="dns-bench-") as path,
-            running(Path(path), etcd=arguments.etcd) as servers,
-        ):
-            print(HEADING)
-            rounds, seconds = arguments.rounds, arguments.seconds
-            for result in compare(servers, mixes, Path(path), rounds=rounds, seconds=seconds):
-                print(*result.rows(), sep="\n", flush=True)
+        if not arguments.no_run:
+            run(mixes, delays, results, effort, arguments.coredns)
+        if arguments.write:
+            report.write(results)
     except (BenchError, EtcdNotStarted) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1

@@ -2,36 +2,86 @@
 
 import pytest
 
-from tests.bench.queries import HEADING, compare, main, running
+from tests.bench import report
+from tests.bench.__main__ import DELAY, main
+from tests.bench.results import HEADING, Results, Row
+from tests.bench.run import Effort, filled_etcd, groups, measure, running
 from tests.bench.servers import BenchError, find_tool
-from tests.bench.workload import MIXES, RECORDS, etcd_records
+from tests.bench.updates import delay, updating
+from tests.bench.workload import LARGE, MIXES, SMALL
 from tests.integration.tools import need_tool
+
+MIX = {mix.name: mix for mix in MIXES}
 
 
 @pytest.mark.alone
-def test_mixes_are_driven_against_both_servers(tmp_path):
-    for tool in ("knotd", "dnsperf", "taskset"):
+def test_mixes_are_driven_against_all_servers_side_by_side(tmp_path):
+    for tool in ("knotd", "nsd", "dnsperf", "taskset"):
         need_tool(tool)
-    with running(tmp_path, etcd=False) as servers:
-        results = list(compare(servers, MIXES[:2], tmp_path, rounds=1, seconds=0.3))
-    for result, mix in zip(results, MIXES[:2], strict=True):
-        assert result.mix == mix
-        loads = [load for (load,) in result.loads.values()]
-        assert all(load.answered > 100 and 0.5 < load.cpu < 500 for load in loads)
-        assert len({load.octets for load in loads}) == 1
-        assert [len(row) for row in result.rows()] == [len(HEADING)] * 2
+    results = Results(tmp_path / "results")
+    with filled_etcd(SMALL) as etcd, running(tmp_path, SMALL, etcd) as servers:
+        for name in ("hot", "updates", "connections"):
+            rows = measure(servers, etcd, MIX[name], tmp_path / "queries", Effort(rounds=1, seconds=0.1))
+            results.replace(MIX[name], rows)
+        assert delay(servers[-2], etcd, samples=3).p50 < 5000
+    for mix, rows in results.measured():
+        assert {"knot", "nsd", "dnsserver"} <= rows.keys()
+        assert mix.floor or "floor" not in rows
+        assert all(row.rate > 0 and 0.5 < row.cpu[0] < 2000 for row in rows.values())
+        assert len({row.octets for row in rows.values() if row.server != "bind"}) == 1
+    assert results.of(MIX["updates"])["dnsserver"].updates > 0
+
+
+def test_a_mix_that_is_measured_again_replaces_its_rows_in_the_file(tmp_path):
+    results = Results(tmp_path / "results")
+    old = [Row(mix, "knot", [1.0], 1, 0, 55) for mix in ("hot", "tcp")]
+    for row in old:
+        results.replace(MIX[row.mix], [row])
+    new = [Row("hot", "knot", [2.0, 4.0, 5.0], 9, 0, 55), Row("hot", "dnsserver", [3.0, 4.0, 4.0], 9, 0, 55)]
+    results.replace(MIX["hot"], new)
+    again = Results(tmp_path / "results")
+    assert sorted(again.rows) == sorted([old[1], *new])
+    assert again.ratio(new[1]) == 1.0
+    assert len(again.line(new[1])) == len(HEADING)
+
+
+def test_tables_have_a_line_for_each_mix_and_a_column_for_each_server(tmp_path):
+    results = Results(tmp_path / "results")
+    results.replace(
+        MIX["hot"], [Row("hot", "knot", [2.0], 9, 0, 55), Row("hot", "dnsserver", [3.0], 9, 7, 55)]
+    )
+    results.delays["idle"] = [1.0, 2.0, 3.0]
+    text = report.tables(results)
+    assert "| 10 000 names | ≤ 1.00 | 3.00 (1.50) | 2.00 |\n" in text
+    assert "7 lost" in text
+    assert "| idle | 1.00 | 2.00 | 3.00 |\n" in text
+
+
+def test_servers_are_started_once_for_all_mixes_that_they_serve_alike():
+    found = list(groups(MIXES))
+    assert [(world, logged) for world, logged, _ in found] == [(SMALL, False), (SMALL, True), (LARGE, False)]
+    assert sorted(mix.name for _, _, mixes in found for mix in mixes) == sorted(MIX)
+
+
+def test_no_updates_need_no_writer():
+    with updating("http://127.0.0.1:1", 0) as reached:
+        pass
+    assert reached == []
 
 
 def test_every_record_is_in_etcd_under_a_key_of_its_own():
-    assert len(etcd_records()) == len(RECORDS)
+    keys = [key for key, _ in SMALL.etcd_records()]
+    assert len(keys) == len(set(keys)) == len(list(SMALL.records()))
+    assert SMALL.change(7, "10.9.9.9")[0] in keys
 
 
-def test_a_missing_program_is_told_in_one_line(monkeypatch, capsys):
+def test_a_missing_program_is_told_in_one_line(monkeypatch, capsys, tmp_path):
     def missing(name):
         raise BenchError(f"missing tool: {name}")
 
-    monkeypatch.setattr("tests.bench.queries.find_tool", missing)
-    assert main([]) == 1
+    monkeypatch.setattr("tests.bench.__main__.find_tool", missing)
+    monkeypatch.setattr("os.sched_setaffinity", lambda *_: None)
+    assert main(["--results", str(tmp_path / "results"), "--mix", DELAY]) == 1
     assert capsys.readouterr().err == "bench: missing tool: knotd\n"
 
 

@@ -1,4 +1,4 @@
-"""The zone that is served and the queries that are asked of it, the same for every server."""
+"""The zones that are served and the queries that are asked of them, the same for every server."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -8,10 +8,10 @@ from typing import Final, NamedTuple
 from dnsserver.skydns.key import Key, key_of, prefix_of
 from dnsserver.skydns.record import Record, encode
 
-ZONE: Final = "bench.test"
 PREFIX: Final = "/skydns"
 
 HOSTS: Final = 10_000
+MILLION: Final = 1_000_000
 POOLS: Final = 500
 POOL: Final = 10
 """Addresses of one pool name."""
@@ -24,86 +24,133 @@ def _address(number: int) -> str:
     return f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
 
 
-def _host(number: int) -> str:
-    return f"host-{number:05}"
+class World(NamedTuple):
+    """What is served: one zone."""
 
+    zone: str
+    hosts: int
+    others: tuple[tuple[str, str], ...] = ()
 
-def _records() -> Iterator[tuple[str, str]]:
-    """Yield names relative to the zone, with an address; some have several."""
-    yield "ns.dns", "127.0.0.1"
-    yield "*.wild", "10.255.0.1"
-    for number in range(HOSTS):
-        yield _host(number), _address(number)
-    for number in range(POOLS * POOL):
-        yield f"pool-{number // POOL:03}", _address(1 << 16 | number)
+    def host(self, number: int) -> str:
+        return f"host-{number:0{len(str(self.hosts))}}"
 
+    def records(self) -> Iterator[tuple[str, str]]:
+        """Yield names relative to the zone, with an address; some have several."""
+        yield "ns.dns", "127.0.0.1"
+        for number in range(self.hosts):
+            yield self.host(number), _address(number)
+        yield from self.others
 
-RECORDS: Final = tuple(_records())
+    @property
+    def first(self) -> str:
+        """A name to ask for until the server is ready."""
+        return f"{self.host(0)}.{self.zone}"
 
-FIRST: Final = f"{_host(0)}.{ZONE}"
-"""A name to ask for until the server is ready."""
+    def zone_file(self) -> str:
+        head = f"$ORIGIN {self.zone}.\n$TTL 300\n@ SOA ns.dns hostmaster 1 7200 1800 86400 30\n@ NS ns.dns\n"
+        return head + "".join(f"{name} A {address}\n" for name, address in self.records())
 
+    def etcd_records(self) -> Iterator[tuple[Key, bytes]]:
+        """Yield the records as ExternalDNS would write them: an address a key, below the name it answers."""
+        for number, (name, address) in enumerate(self.records()):
+            yield self._entry(number, name, address)
 
-def zone_file() -> str:
-    head = f"$ORIGIN {ZONE}.\n$TTL 300\n@ SOA ns.dns hostmaster 1 7200 1800 86400 30\n@ NS ns.dns\n"
-    return head + "".join(f"{name} A {address}\n" for name, address in RECORDS)
+    def change(self, number: int, address: str) -> tuple[Key, bytes]:
+        """Return a host's key, and its value when it has another address."""
+        return self._entry(number + 1, self.host(number), address)
 
-
-def zone_yaml(*, static: bool) -> str:
-    """Return dnsserver's configuration but for what flags say; its default TTLs are those of `zone_file`."""
-    head = f"zones:\n- name: {ZONE}\n"
-    if not static:
-        return head
-    lines = (f'  - {{name: "{name}", type: A, data: {address}}}\n' for name, address in RECORDS)
-    return head + "  records:\n" + "".join(lines)
-
-
-def etcd_records() -> dict[Key, bytes]:
-    """Return the records as ExternalDNS would write them: an address a key, below the name it answers."""
-    records = {}
-    for number, (name, address) in enumerate(RECORDS):
-        labels = f"{name}.{ZONE}".encode().split(b".")
+    def _entry(self, number: int, name: str, address: str) -> tuple[Key, bytes]:
         below = [] if name.startswith("*") else [b"%06x" % number]
-        records[key_of([*below, *labels], prefix_of(PREFIX))] = encode(
-            Record(host=address, targetstrip=len(below))
-        )
-    return records
+        labels = [*below, *f"{name}.{self.zone}".encode().split(b".")]
+        return key_of(labels, prefix_of(PREFIX)), encode(Record(host=address, targetstrip=len(below)))
+
+
+SMALL: Final = World(
+    "bench.test",
+    HOSTS,
+    (
+        ("*.wild", "10.255.0.1"),
+        *((f"pool-{number // POOL:03}", _address(1 << 16 | number)) for number in range(POOLS * POOL)),
+    ),
+)
+LARGE: Final = World("million.test", MILLION)
 
 
 class Mix(NamedTuple):
+    """What is asked, how, and meanwhile."""
+
     name: str
-    rcode: str
-    """That of every response."""
+    what: str
+    """In a few words, for the table."""
     names: Callable[[random.Random], Iterator[str]]
-    """Relative to the zone, without an end."""
+    """Those asked for, without an end."""
     lines: int
+    rcode: str = "NOERROR"
+    """That of every response."""
     flags: tuple[str, ...] = ()
     """For dnsperf."""
+    opt: Callable[[random.Random], bytes] | None = None
+    """The OPT record of a query."""
+    target: float | None = None
+    """CPU time per query that is wanted, as a ratio to Knot's."""
+    world: World = SMALL
+    rate: int | None = None
+    """Queries a second; None: as many as there are answers for."""
+    updates: int = 0
+    """Changes a second that are made in etcd meanwhile."""
+    logged: bool = False
+    """dnsserver logs every query."""
+    connects: bool = False
+    """Each query goes over a TCP connection of its own."""
+    floor: bool = False
+    """The floor is measured too."""
 
-    def queries(self) -> str:
+    def queries(self) -> bytes:
         """Return dnsperf's input."""
-        names = islice(self.names(random.Random(self.name)), self.lines)
-        return "".join(f"{name} A\n" for name in names)
+        dice = random.Random(self.name)
+        names = islice(self.names(dice), self.lines)
+        if self.opt is None:
+            return "".join(f"{name} A\n" for name in names).encode()
+        return b"".join(framed(query(name, self.opt(dice))) for name in names)
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        rate = ("-Q", str(self.rate)) if self.rate else ()
+        return (*self.flags, *rate, *(("-B",) if self.opt else ()))
 
 
-def _hosts(dice: random.Random) -> Iterator[str]:
-    numbers = list(range(HOSTS))
+def query(name: str, opt: bytes = b"") -> bytes:
+    """Return a query for addresses, of id 0."""
+    labels = b"".join(bytes((len(label),)) + label.encode() for label in name.split("."))
+    return b"\0\0\0\0\0\1\0\0\0\0\0" + bytes((bool(opt),)) + labels + b"\0\0\1\0\1" + opt
+
+
+def framed(message: bytes) -> bytes:
+    return len(message).to_bytes(2, "big") + message
+
+
+def _hosts(dice: random.Random, world: World = SMALL) -> Iterator[str]:
+    numbers = list(range(world.hosts))
     dice.shuffle(numbers)
-    return cycle([f"{_host(number)}.{ZONE}" for number in numbers])
+    return cycle([f"{world.host(number)}.{world.zone}" for number in numbers])
+
+
+def _all_hosts(dice: random.Random) -> Iterator[str]:
+    return _hosts(dice, LARGE)
 
 
 def _pools(dice: random.Random) -> Iterator[str]:
-    return cycle([f"pool-{number:03}.{ZONE}" for number in range(POOLS)])
+    return cycle([f"pool-{number:03}.{SMALL.zone}" for number in range(POOLS)])
 
 
 def _absent(dice: random.Random) -> Iterator[str]:
     while True:
-        yield f"{dice.randbytes(4).hex()}.{ZONE}"
+        yield f"{dice.randbytes(4).hex()}.{SMALL.zone}"
 
 
 def _below_wildcard(dice: random.Random) -> Iterator[str]:
     while True:
-        yield f"{dice.randbytes(4).hex()}.wild.{ZONE}"
+        yield f"{dice.randbytes(4).hex()}.wild.{SMALL.zone}"
 
 
 def _random_case(dice: random.Random) -> Iterator[str]:
@@ -111,12 +158,26 @@ def _random_case(dice: random.Random) -> Iterator[str]:
         yield "".join(dice.choice((letter, letter.upper())) for letter in name)
 
 
+def _cookie(dice: random.Random) -> bytes:
+    """Return an OPT record with DO and a client's cookie (RFC 7873)."""
+    return b"\0\0\x29\x04\xd0\0\0\x80\0\0\x0c\0\x0a\0\x08" + dice.randbytes(8)
+
+
+TCP: Final = ("-m", "tcp", "-c", "4")
+
 MIXES: Final = (
-    Mix("hot", "NOERROR", _hosts, HOSTS),
-    Mix("edns-do", "NOERROR", _hosts, HOSTS, ("-D",)),
-    Mix("nxdomain", "NXDOMAIN", _absent, LINES),
-    Mix("random-case", "NOERROR", _random_case, HOSTS * 2),
-    Mix("wildcard", "NOERROR", _below_wildcard, LINES),
-    Mix("10-addresses", "NOERROR", _pools, POOLS),
-    Mix("tcp", "NOERROR", _hosts, HOSTS, ("-m", "tcp", "-c", "4")),
+    Mix("hot", "10 000 names", _hosts, HOSTS, target=1.0, floor=True),
+    Mix("5k", "the same, 5 000 queries/s", _hosts, HOSTS, rate=5_000, floor=True),
+    Mix("20k", "the same, 20 000 queries/s", _hosts, HOSTS, rate=20_000, floor=True),
+    Mix("50k", "the same, 50 000 queries/s", _hosts, HOSTS, rate=50_000, floor=True),
+    Mix("edns", "EDNS, DO, random cookies", _hosts, LINES, opt=_cookie, target=1.0),
+    Mix("0x20", "random letter case", _random_case, LINES, target=1.0),
+    Mix("nxdomain", "unique names that do not exist", _absent, LINES, "NXDOMAIN", target=1.1),
+    Mix("wildcard", "unique names below a wildcard", _below_wildcard, LINES, target=1.1),
+    Mix("pool", "10 addresses a name, rotated", _pools, POOLS, target=1.1),
+    Mix("million", "1 000 000 names, uniform", _all_hosts, MILLION, world=LARGE, target=1.1),
+    Mix("updates", "during 1 000 updates/s in etcd", _hosts, HOSTS, updates=1_000, target=1.25),
+    Mix("log", "with the query log on", _hosts, HOSTS, logged=True, target=1.25),
+    Mix("tcp", "TCP, 4 connections, pipelined", _hosts, HOSTS, flags=TCP, target=0.5),
+    Mix("connections", "TCP, a connection a query", _hosts, HOSTS, connects=True),
 )

@@ -2,12 +2,15 @@
 
 import dns.flags
 import dns.message
+from dns.edns import GenericOption, OptionType
 from hypothesis import strategies as st
 
+from dnsserver.answer.edns import KEEPALIVE
 from dnsserver.zone.table import ZoneTable
 from tests.dnsserver.support import table_of
 
-LABELS = ["a", "b", "x", "*"]
+LABELS = ["a", "b", "long", "*"]
+"""One is longer than those that may be asked for in a search."""
 TYPES = [
     "A",
     "AAAA",
@@ -94,6 +97,16 @@ cased = st.tuples(absolute, st.randoms(use_true_random=False)).map(
 )
 
 
+cookies = st.sampled_from([8, 16, 24]).map(bytes).map(lambda data: GenericOption(OptionType.COOKIE, data))
+client_subnets = st.just(GenericOption(OptionType.ECS, b"\0\1\x18\0\xc0\0\2"))
+asking = st.sampled_from([OptionType.NSID, KEEPALIVE]).map(lambda kind: GenericOption(kind, b""))
+options = st.one_of(
+    st.just([]),
+    cookies.map(lambda option: [option]),
+    st.lists(st.one_of(cookies, client_subnets, asking), max_size=3),
+)
+
+
 @st.composite
 def queries(draw) -> bytes:
     message = dns.message.make_query(
@@ -102,7 +115,7 @@ def queries(draw) -> bytes:
     message.flags = draw(st.sampled_from([0, dns.flags.RD, dns.flags.RD | dns.flags.AD, 0x40]))
     size = draw(st.sampled_from([None, None, 512, 1232, 4096]))
     if size:
-        message.use_edns(0, draw(st.sampled_from([0, dns.flags.DO])), size)
+        message.use_edns(0, draw(st.sampled_from([0, dns.flags.DO])), size, options=draw(options))
     return message.to_wire()
 
 

@@ -126,13 +126,56 @@ def test_the_fast_path_equals_the_slow_path(table, steps, transport):
             event(f"rcode {fast[3] & 15}")
 
 
+absent_names = st.sampled_from(
+    ["long", "late", "long.late", "late.late", "*.late", "any.late", "x.late", "LONG"]
+)
+absent_queries = st.tuples(absent_names, st.sampled_from(["A", "HTTPS", "TYPE97", "TXT"])).map(
+    lambda pair: dns.message.make_query(f"{pair[0]}.example.", pair[1], id=1).to_wire()
+)
+absent_changes = st.dictionaries(
+    st.sampled_from(["example/*", "example/late", "example/late/*", "example/long", "example/late/late/x"]),
+    st.sampled_from(['{"host":"192.0.2.1"}', '{"host":"192.0.2.2"}', '{"text":"t"}', None]),
+    min_size=1,
+    max_size=2,
+)
+
+
+@given(
+    st.sampled_from(["skydns", "exact"]), st.lists(st.one_of(absent_queries, absent_queries, absent_changes))
+)
+def test_what_is_kept_of_absent_names_survives_no_change(way, steps):
+    table = table_of([{"name": "example.", "lookup": way}])
+    served = responder(table)
+    for revision, step in enumerate(steps, 2):
+        if isinstance(step, dict):
+            table.apply(changes(step), revision)
+            continue
+        for _ in ("cold", "warm", "kept"):
+            assert same(served.respond(step), served.slow(step))
+
+
+def test_a_malformed_name_is_malformed_below_a_wildcard_too():
+    above = ".".join(3 * ["b" * 62])
+    record = {"name": f"*.{above}", "type": "A", "data": "192.0.2.1"}
+    served = responder(table_of([{"name": "example.", "records": [record]}]))
+    head = b"id\1\0\0\1\0\0\0\0\0\0"
+    rest = 3 * (b"\x3e" + 62 * b"b") + b"\7example\0\0\1\0\1"
+    for _ in ("cold", "warm", "kept"):
+        assert parsed(served.respond(head + b"\4name" + rest)).answer
+    assert parsed(served.respond(head + bytes((56,)) + 56 * b"a" + rest)).answer
+    for first in (bytes((57,)) + 57 * b"a", b"\x40" + 64 * b"a", b"\xc0" + 192 * b"a", b"\0", b""):
+        query = head + first + rest
+        assert served.respond(query) == served.slow(query)
+    assert served.respond(head + bytes((57,)) + 57 * b"a" + rest)[3] & 15 == 1
+
+
 @given(tables, st.lists(queries(), min_size=1, max_size=5))
 def test_what_is_compiled_survives_no_change_of_the_zone(table, asked):
     """After a change all responses are those of a table that has compiled nothing."""
     served = responder(table)
     for query in asked:
         served.respond(query)
-    table.apply(changes({"example/x/b": '{"host":"192.0.2.77"}', "example/*": '{"host":"192.0.2.78"}'}), 5)
+    table.apply(changes({"example/long/b": '{"host":"192.0.2.77"}', "example/*": '{"host":"192.0.2.78"}'}), 5)
     for query in asked:
         assert same(served.respond(query), served.slow(query))
 

@@ -1,0 +1,174 @@
+"""The servers compared: ours, those of Debian with one worker for UDP each, and the floor."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final, get_args
+
+from dnsserver.config.models import Log
+from tests.bench.servers import Server, find_tool, is_installed
+from tests.bench.workload import PREFIX, World
+
+_KNOT: Final = """\
+server:
+    listen: 127.0.0.1@{port}
+    rundir: {directory}
+    udp-workers: 1
+    tcp-workers: 1
+    background-workers: 1
+    answer-rotation: on
+database:
+    storage: {directory}
+control:
+    listen: {directory}/control
+log:
+  - target: stderr
+    any: warning
+zone:
+  - domain: {zone}
+    file: {directory}/zone
+"""
+
+_NSD: Final = """\
+server:
+    ip-address: 127.0.0.1@{port}
+    server-count: 1
+    username: ""
+    zonesdir: "{directory}"
+    database: ""
+    pidfile: "{directory}/pid"
+    xfrdfile: "{directory}/xfrd.state"
+    zonelistfile: "{directory}/zone.list"
+    minimal-responses: yes
+    round-robin: yes
+    rrl-ratelimit: 0
+    tcp-count: 1000
+remote-control:
+    control-enable: no
+zone:
+    name: {zone}
+    zonefile: zone
+"""
+
+_BIND: Final = """\
+options {{
+    directory "{directory}";
+    listen-on port {port} {{ 127.0.0.1; }};
+    listen-on-v6 {{ none; }};
+    pid-file none;
+    session-keyfile none;
+    recursion no;
+    minimal-responses yes;
+    answer-cookie no;
+    rrset-order {{ order cyclic; }};
+    tcp-clients 1000;
+}};
+controls {{ }};
+zone "{zone}" {{ type primary; file "zone"; }};
+"""
+
+_COREDNS: Final = """\
+{zone}:{port} {{
+    bind 127.0.0.1
+    cache
+    etcd {{
+        path {prefix}
+        endpoint {etcd}
+    }}
+}}
+"""
+
+
+class _WithZoneFile(Server):
+    conf: str
+    flags: tuple[str, ...]
+    """After those that name the file of the configuration."""
+    program: str
+    conf_flag: str
+
+    def command(self) -> list[str]:
+        (self.directory / "zone").write_text(self.world.zone_file())
+        conf = self.directory / "conf"
+        conf.write_text(self.conf.format(port=self.port, directory=self.directory, zone=self.world.zone))
+        return [find_tool(self.program), self.conf_flag, str(conf), *self.flags]
+
+
+class Knot(_WithZoneFile):
+    name, program, conf, conf_flag, flags = "knot", "knotd", _KNOT, "--config", ()
+
+
+class Nsd(_WithZoneFile):
+    name, program, conf, conf_flag, flags = "nsd", "nsd", _NSD, "-c", ("-d",)
+
+
+class Bind(_WithZoneFile):
+    name, program, conf, conf_flag, flags = "bind", "named", _BIND, "-c", ("-g", "-n", "1")
+
+
+class Coredns(Server):
+    """CoreDNS with the plugin etcd, and a cache before it."""
+
+    name = "coredns"
+
+    def __init__(self, directory: Path, world: World, program: str, etcd: str) -> None:
+        super().__init__(directory, world)
+        self._program, self._etcd = program, etcd
+
+    def command(self) -> list[str]:
+        conf = self.directory / "Corefile"
+        conf.write_text(_COREDNS.format(zone=self.world.zone, port=self.port, prefix=PREFIX, etcd=self._etcd))
+        return ["env", "GOMAXPROCS=1", self._program, "-conf", str(conf)]
+
+
+class Dnsserver(Server):
+    """Ours, with the records from etcd."""
+
+    name = "dnsserver"
+
+    def __init__(self, directory: Path, world: World, etcd: str, *, logged: bool = False) -> None:
+        super().__init__(directory, world)
+        self._etcd, self._logged = etcd, logged
+
+    def command(self) -> list[str]:
+        conf = self.directory / "zone.yaml"
+        conf.write_text(
+            f'listen: ["127.0.0.1:{self.port}"]\n'
+            f"etcd: {{endpoints: [{self._etcd!r}], prefix: {PREFIX}}}\n"
+            f"zones: [{{name: {self.world.zone}}}]\n" + ("log: {queries: all}\n" if self._logged else "")
+        )
+        return [sys.executable, "-m", "dnsserver", "--config", str(conf)]
+
+    @staticmethod
+    def can_log() -> bool:
+        """Say whether the query log is there to be measured."""
+        return "all" in get_args(Log.model_fields["queries"].annotation)
+
+
+class Floor(Server):
+    """What no server can go below: a C program that sends each datagram back with 16 octets more."""
+
+    name = "floor"
+
+    def command(self) -> list[str]:
+        program = self.directory / "echo"
+        source = Path(__file__).with_name("echo.c")
+        subprocess.run([find_tool("gcc"), "-O2", "-o", str(program), str(source)], check=True)
+        return [str(program), str(self.port)]
+
+
+def versions(coredns: str = "") -> dict[str, str]:
+    """Return the versions of the servers that are there to be compared, by name."""
+    commands = {
+        Knot.name: ["knotd", "--version"],
+        Nsd.name: ["nsd", "-v"],
+        Bind.name: ["named", "-v"],
+        Coredns.name: [coredns, "-version"],
+    }
+    found = {}
+    for name, (program, flag) in commands.items():
+        if program and is_installed(program):
+            run = subprocess.run([find_tool(program), flag], capture_output=True, text=True, check=False)
+            version = re.search(r"\d+\.\d+(\.\d+)?", run.stdout + run.stderr)
+            found[name] = version[0] if version else "?"
+    return found
