@@ -27,6 +27,9 @@ NODATA: Final = (const.NOERROR << 8) - 4
 LONGEST: Final = MAX_NAME + 4
 """Octets of a question."""
 
+_EXACT: Final = {asked: asked != asked.lower() for asked in ORDINARY}
+"""Type and class, in wire form → whether they are others when they are folded, as 65, which is `A`."""
+
 MAX_KEPT: Final = 16_384
 """Names times types below which outcomes are kept; some hundred octets each."""
 
@@ -36,39 +39,37 @@ SHORT: Final = 3
 
 def absent(table: ZoneTable) -> Otherwise:
     """Return what answers the questions that a table's `answers` do not have."""
-    nodes: dict[bytes, Node] = table.nodes  # type: ignore[assignment]
-    find_node = nodes.get
+    find_node: Callable[[bytes], Node | None] = table.nodes.get  # type: ignore[assignment]
     find_answer: Callable[[bytes], Compiled | None] = table.answers.get
     kept: dict[bytes, Outcome] = table.absent
-    find_kept, ordinary = kept.get, ORDINARY
+    find_kept, is_exact = kept.get, _EXACT.get
 
     def otherwise(question: bytes, folded: bytes) -> Compiled | None:
-        if not 4 < len(folded) <= LONGEST:
+        octets = len(folded)
+        if not 4 < octets <= LONGEST:
             return None
+        node = find_node(folded[:-4])
+        if node:
+            asked = question[-4:]
+            exact = is_exact(asked)
+            answer = find_answer(folded[:-4] + asked) if exact else None
+            if exact is None or not (answer or node.complete):
+                return None
+            return answer or node.zone.negative.get(NODATA + octets)
         # Labels `*` and `any` ask for a search, and those that are as short are taken the long way too.
         step = folded[0]
         outcome = find_kept(folded[step + 1 :]) if SHORT < step <= MAX_LABEL else None
-        if outcome is None or folded[:-4] in nodes:
-            outcome = found_out(folded[:-4], question[-4:])
+        if outcome is None:
+            outcome = of_encloser(folded[:-4], question[-4:])
             if outcome is None:
                 return None
         answer, denials, key = outcome
-        return answer or denials.get(key + len(folded))
-
-    def found_out(name: bytes, asked: bytes) -> Outcome | None:
-        if asked not in ordinary:
-            return None
-        node = find_node(name)
-        return of_node(node, name, asked) if node else of_encloser(name, asked)
-
-    def of_node(node: Node, name: bytes, asked: bytes) -> Outcome | None:
-        answer = find_answer(name + asked)
-        if answer is None and not node.complete:
-            return None
-        return answer, node.zone.negative, NODATA
+        return answer or denials.get(key + octets)
 
     def of_encloser(name: bytes, asked: bytes) -> Outcome | None:
-        at, octets = 0, len(name)
+        at, octets, exact = 0, len(name), is_exact(asked)
+        if exact is None:
+            return None
         while at < octets:
             if not 0 < (step := name[at]) <= MAX_LABEL:
                 return None
@@ -78,7 +79,7 @@ def absent(table: ZoneTable) -> Otherwise:
             if node is None:
                 continue
             outcome = below(node, above, asked, name)
-            if outcome and at == name[0] + 1 and asked == asked.lower():
+            if outcome and not exact:
                 if len(kept) >= MAX_KEPT:
                     kept.clear()
                 kept[above + asked] = outcome
@@ -92,8 +93,9 @@ def absent(table: ZoneTable) -> Otherwise:
         if zone.skydns_lookup and (b"\1*" in name or b"\3any" in name):
             return None
         wildcard = find_node(b"\1*" + above) if zone.wildcards else None
-        if wildcard:
-            return of_node(wildcard, b"\1*" + above, asked)
-        return None, zone.negative, NXDOMAIN
+        if wildcard is None:
+            return None, zone.negative, NXDOMAIN
+        answer = find_answer(b"\1*" + above + asked)
+        return (answer, wildcard.zone.negative, NODATA) if answer or wildcard.complete else None
 
     return otherwise

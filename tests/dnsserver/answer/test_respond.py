@@ -154,19 +154,31 @@ def test_what_is_kept_of_absent_names_survives_no_change(way, steps):
             assert same(served.respond(step), served.slow(step))
 
 
-def test_a_malformed_name_is_malformed_below_a_wildcard_too():
-    above = ".".join(3 * ["b" * 62])
-    record = {"name": f"*.{above}", "type": "A", "data": "192.0.2.1"}
+@pytest.mark.parametrize("asked", ["*.late", "any.late"])
+def test_a_search_is_one_where_other_names_are_known_to_be_absent(asked):
+    table = filled([{"name": "example."}], {"example/late/host/x": '{"host":"192.0.2.1"}'})
+    served = responder(table)
+    beside = "x" * asked.index(".")
+    for name in (f"{beside}.late", "long.late", asked):
+        for _ in ("cold", "warm", "kept"):
+            reply = served.respond(dns.message.make_query(f"{name}.example.", "A").to_wire())
+    assert parsed(reply).answer
+
+
+@pytest.mark.parametrize("labels", [1, 3])
+def test_a_malformed_name_is_malformed_below_a_wildcard_too(labels):
+    record = {"name": ".".join(["*", *labels * ["b" * 62]]), "type": "A", "data": "192.0.2.1"}
     served = responder(table_of([{"name": "example.", "records": [record]}]))
     head = b"id\1\0\0\1\0\0\0\0\0\0"
-    rest = 3 * (b"\x3e" + 62 * b"b") + b"\7example\0\0\1\0\1"
+    rest = labels * (b"\x3e" + 62 * b"b") + b"\7example\0\0\1\0\1"
     for _ in ("cold", "warm", "kept"):
         assert parsed(served.respond(head + b"\4name" + rest)).answer
-    assert parsed(served.respond(head + bytes((56,)) + 56 * b"a" + rest)).answer
-    for first in (bytes((57,)) + 57 * b"a", b"\x40" + 64 * b"a", b"\xc0" + 192 * b"a", b"\0", b""):
-        query = head + first + rest
+    longest = min(63, 255 - len(rest) + 4 - 1)
+    assert parsed(served.respond(head + bytes((longest,)) + longest * b"a" + rest)).answer
+    for first in (longest + 1, 64, 192):
+        query = head + bytes((first,)) + first * b"a" + rest
         assert served.respond(query) == served.slow(query)
-    assert served.respond(head + bytes((57,)) + 57 * b"a" + rest)[3] & 15 == 1
+        assert served.respond(query)[3] & 15 == 1
 
 
 @given(tables, st.lists(queries(), min_size=1, max_size=5))
