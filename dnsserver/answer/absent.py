@@ -67,8 +67,8 @@ def absent(table: ZoneTable) -> Otherwise:
         return answer or denials.get(key + octets)
 
     def of_encloser(name: bytes, asked: bytes) -> Outcome | None:
-        at, octets, exact = 0, len(name), is_exact(asked)
-        if exact is None:
+        at, octets = 0, len(name)
+        if asked not in ORDINARY:
             return None
         while at < octets:
             if not 0 < (step := name[at]) <= MAX_LABEL:
@@ -79,7 +79,7 @@ def absent(table: ZoneTable) -> Otherwise:
             if node is None:
                 continue
             outcome = below(node, above, asked, name)
-            if outcome and not exact:
+            if outcome:
                 if len(kept) >= MAX_KEPT:
                     kept.clear()
                 kept[above + asked] = outcome

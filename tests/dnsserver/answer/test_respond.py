@@ -154,6 +154,18 @@ def test_what_is_kept_of_absent_names_survives_no_change(way, steps):
             assert same(served.respond(step), served.slow(step))
 
 
+def test_names_below_a_wildcard_follow_its_changes():
+    table = table_of([{"name": "example.", "lookup": "exact"}])
+    served = responder(table)
+    query = dns.message.make_query("name.example.", "A").to_wire()
+    for revision, address in enumerate(["192.0.2.1", "192.0.2.2", None, "192.0.2.3"], 2):
+        value = f'{{"host":"{address}"}}' if address else None
+        table.apply(changes({"example/*": value}), revision)
+        for _ in ("cold", "warm", "kept"):
+            answer = parsed(served.respond(query)).answer
+            assert [rrset[0].address for rrset in answer] == ([address] if address else [])
+
+
 @pytest.mark.parametrize("asked", ["*.late", "any.late"])
 def test_a_search_is_one_where_other_names_are_known_to_be_absent(asked):
     table = filled([{"name": "example."}], {"example/late/host/x": '{"host":"192.0.2.1"}'})
