@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="of each mix (default: %(default)s)")
     parser.add_argument(
-        "--seconds", type=float, default=1.0, help="of a server and round (default: %(default)s)"
+        "--seconds", type=float, default=0.8, help="of a server and round (default: %(default)s)"
     )
     names = [*(mix.name for mix in MIXES), DELAY]
     parser.add_argument(
@@ -80,14 +80,11 @@ def run(mixes: Sequence[Mix], delays: bool, results: Results, effort: Effort, co
         find_tool(tool)
     results.about = about(coredns)
     print(HEADING, flush=True)
-    for world, logged, found in groups(mixes):
-        if logged and not Dnsserver.can_log():
-            print("log: this dnsserver has no query log", file=sys.stderr)
-            continue
+    for world, settings, found in groups(mixes):
         with (
             tempfile.TemporaryDirectory(prefix="dns-bench-") as path,
             filled_etcd(world) as etcd,
-            running(Path(path), world, etcd, coredns=coredns, logged=logged) as servers,
+            running(Path(path), world, etcd, coredns=coredns, settings=settings) as servers,
         ):
             for mix in found:
                 results.replace(mix, measure(servers, etcd, mix, Path(path) / "queries", effort))

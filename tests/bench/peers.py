@@ -4,11 +4,10 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final
 
-from dnsserver.config.models import Log
 from tests.bench.servers import Server, find_tool, is_installed
-from tests.bench.workload import PREFIX, World
+from tests.bench.workload import PREFIX, SECRET, World
 
 _KNOT: Final = """\
 server:
@@ -126,23 +125,19 @@ class Dnsserver(Server):
 
     name = "dnsserver"
 
-    def __init__(self, directory: Path, world: World, etcd: str, *, logged: bool = False) -> None:
+    def __init__(self, directory: Path, world: World, etcd: str, settings: str = "") -> None:
         super().__init__(directory, world)
-        self._etcd, self._logged = etcd, logged
+        self._etcd, self._settings = etcd, settings
 
     def command(self) -> list[str]:
+        (self.directory / "secret").write_text(SECRET)
         conf = self.directory / "zone.yaml"
         conf.write_text(
             f'listen: ["127.0.0.1:{self.port}"]\n'
             f"etcd: {{endpoints: [{self._etcd!r}], prefix: {PREFIX}}}\n"
-            f"zones: [{{name: {self.world.zone}}}]\n" + ("log: {queries: all}\n" if self._logged else "")
+            f"zones: [{{name: {self.world.zone}}}]\n{self._settings}"
         )
         return [sys.executable, "-m", "dnsserver", "--config", str(conf)]
-
-    @staticmethod
-    def can_log() -> bool:
-        """Say whether the query log is there to be measured."""
-        return "all" in get_args(Log.model_fields["queries"].annotation)
 
 
 class Floor(Server):

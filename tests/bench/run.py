@@ -41,19 +41,21 @@ def filled_etcd(world: World) -> Iterator[str]:
 
 @contextmanager
 def running(
-    directory: Path, world: World, etcd: str, *, coredns: str = "", logged: bool = False
+    directory: Path, world: World, etcd: str, *, coredns: str = "", settings: str = ""
 ) -> Iterator[list[Server]]:
-    """Run the servers that are installed, Knot, which all are compared with, first.
+    """Run the servers that are installed, Knot, which all are compared with, first; of peers it alone where
+    ours has settings.
 
     Raises:
         BenchError: Knot is not installed, or one does not start.
     """
     servers: list[Server] = [Knot(directory, world)]
-    servers += [peer(directory, world) for peer in (Nsd, Bind) if is_installed(peer.program)]
-    if coredns and world is SMALL:
+    if not settings:
+        servers += [peer(directory, world) for peer in (Nsd, Bind) if is_installed(peer.program)]
+    if coredns and world is SMALL and not settings:
         servers.append(Coredns(directory, world, coredns, etcd))
-    servers.append(Dnsserver(directory, world, etcd, logged=logged))
-    if is_installed("gcc"):
+    servers.append(Dnsserver(directory, world, etcd, settings))
+    if is_installed("gcc") and not settings:
         servers.append(Floor(directory, world))
     with ExitStack() as stack:
         yield [stack.enter_context(server) for server in servers]
@@ -68,9 +70,9 @@ def measure(servers: Sequence[Server], etcd: str, mix: Mix, queries: Path, effor
     queries.write_bytes(mix.queries())
     servers = [server for server in servers if mix.floor or not isinstance(server, Floor)]
     for server in servers:
-        whole = isinstance(server, Dnsserver) and mix.world is LARGE
-        seconds = FIRST_PASS if whole else min(effort.seconds, 1)
-        drive(server, mix._replace(rate=None), queries, seconds, passes=1)
+        if isinstance(server, Dnsserver):
+            seconds = FIRST_PASS if mix.world is LARGE else 6 * effort.seconds
+            drive(server, mix._replace(rate=None), queries, seconds, passes=1)
     loads: dict[Server, list[Load]] = {server: [] for server in servers}
     made: list[float] = []
     for number in range(effort.rounds):
@@ -100,11 +102,11 @@ def measure(servers: Sequence[Server], etcd: str, mix: Mix, queries: Path, effor
     return rows
 
 
-def groups(mixes: Sequence[Mix]) -> Iterator[tuple[World, bool, list[Mix]]]:
-    """Yield worlds, whether queries are logged, and the mixes that the same running servers do for."""
-    order = sorted(mixes, key=lambda mix: (mix.world is LARGE, mix.logged))
-    for (world, logged), found in groupby(order, key=lambda mix: (mix.world, mix.logged)):
-        yield world, logged, list(found)
+def groups(mixes: Sequence[Mix]) -> Iterator[tuple[World, str, list[Mix]]]:
+    """Yield worlds, dnsserver's settings, and the mixes that the same running servers do for."""
+    order = sorted(mixes, key=lambda mix: (mix.world is LARGE, mix.settings))
+    for (world, settings), found in groupby(order, key=lambda mix: (mix.world, mix.settings)):
+        yield world, settings, list(found)
 
 
 def _batches(world: World) -> Iterator[dict[Key, bytes]]:

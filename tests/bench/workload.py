@@ -98,8 +98,8 @@ class Mix(NamedTuple):
     """Queries a second; None: as many as there are answers for."""
     updates: int = 0
     """Changes a second that are made in etcd meanwhile."""
-    logged: bool = False
-    """dnsserver logs every query."""
+    settings: str = ""
+    """What else dnsserver's configuration has, as YAML; then it is compared with Knot alone."""
     connects: bool = False
     """Each query goes over a TCP connection of its own."""
     floor: bool = False
@@ -163,6 +163,12 @@ def _cookie(dice: random.Random) -> bytes:
     return b"\0\0\x29\x04\xd0\0\0\x80\0\0\x0c\0\x0a\0\x08" + dice.randbytes(8)
 
 
+ACL: Final = "acl: [{networks: [192.0.2.0/24, 198.51.100.0/24], action: refuse}]\n"
+RRL: Final = "rrl: {responses_per_second: 1000000}\n"
+COOKIES: Final = "cookies: {secret_file: secret}\n"
+SECRET: Final = "000102030405060708090a0b0c0d0e0f"
+"""What the secret of cookies is, in a file beside the configuration."""
+
 TCP: Final = ("-m", "tcp", "-c", "4")
 
 MIXES: Final = (
@@ -177,7 +183,10 @@ MIXES: Final = (
     Mix("pool", "10 addresses a name, rotated", _pools, POOLS, target=1.1),
     Mix("million", "1 000 000 names, uniform", _all_hosts, MILLION, world=LARGE, target=1.1),
     Mix("updates", "during 1 000 updates/s in etcd", _hosts, HOSTS, updates=1_000, target=1.25),
-    Mix("log", "with the query log on", _hosts, HOSTS, logged=True, target=1.25),
+    Mix("log", "with the query log on", _hosts, HOSTS, settings="log: {queries: all}\n", target=1.25),
+    Mix("acl", "with an access list", _hosts, HOSTS, settings=ACL),
+    Mix("rrl", "with response rate limiting", _hosts, HOSTS, settings=RRL),
+    Mix("cookies", "with server cookies", _hosts, LINES, opt=_cookie, settings=COOKIES),
     Mix("tcp", "TCP, 4 connections, pipelined", _hosts, HOSTS, flags=TCP, target=0.5),
     Mix("connections", "TCP, a connection a query", _hosts, HOSTS, connects=True),
 )

@@ -5,11 +5,15 @@ import json
 import dns.message
 import dns.name
 import pytest
+from dns.edns import GenericOption, OptionType
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from dnsserver.answer.identity import Identity
+from dnsserver.answer.respond import Responder
+from dnsserver.answer.tally import Tally
 from dnsserver.wire.name import Name
-from tests.dnsserver.support import changes, filled, parsed, responder, table_of
+from tests.dnsserver.support import changes, filled, parsed, raising, responder, table_of
 from tests.dnsserver.worlds import paths, queries, tables, values, zones
 
 ZONES = [
@@ -80,10 +84,12 @@ def test_a_response_is_never_answered(octets):
 def test_a_response_without_edns_is_at_most_512_octets_over_udp(query, size):
     lines = [{"name": "big", "type": "TXT", "data": f'"{"t" * (size // 3)}{number}"'} for number in range(3)]
     big = dns.message.make_query("big.example.", "TXT", flags=0)
-    reply = responder(table_of([{"name": "example.", "records": lines}])).respond(big.to_wire())
-    response = parsed(reply)
-    assert len(reply) <= 512
-    assert bool(response.flags & dns.flags.TC) == (not response.answer)
+    served = responder(table_of([{"name": "example.", "records": lines}]))
+    for _ in ("cold", "warm"):
+        reply = served.respond(big.to_wire())
+        response = parsed(reply)
+        assert len(reply) <= 512
+        assert bool(response.flags & dns.flags.TC) == (not response.answer)
 
 
 def same(fast: bytes | None, slow: bytes | None) -> bool:
@@ -152,6 +158,47 @@ def test_what_is_kept_of_absent_names_survives_no_change(way, steps):
             continue
         for _ in ("cold", "warm", "kept"):
             assert same(served.respond(step), served.slow(step))
+
+
+def asking(*options: tuple[int, bytes]) -> bytes:
+    found = [GenericOption(kind, data) for kind, data in options]
+    return dns.message.make_query("www.example.", "A", id=1, use_edns=0, options=found).to_wire()
+
+
+COOKIE = (OptionType.COOKIE, b"8 octets")
+
+
+@pytest.mark.parametrize(
+    ("known", "then", "rcode"),
+    [
+        (asking(COOKIE, (65001, b"")), asking(COOKIE, (OptionType.NSID, b"")), 0),
+        (asking(COOKIE), asking((OptionType.COOKIE, b"others 8")), 0),
+        (asking(COOKIE), asking(COOKIE)[:-1], 1),
+        (asking(COOKIE), asking(COOKIE) + b"more", 0),
+        (asking((65001, b"")), asking((OptionType.NSID, b"")), 0),
+        (asking(), asking()[:-1], 1),
+    ],
+)
+def test_an_opt_record_that_begins_as_a_known_one_is_read_as_it_is(known, then, rcode):
+    served = Responder(table_of(ZONES), Tally(), "udp", raising, identity=Identity(b"me"))
+    for query in (known, known, then, then):
+        reply = served.respond(query)
+        assert reply == served.slow(query)
+    assert reply[3] & 15 == rcode
+
+
+def test_types_65_and_97_are_not_each_other():
+    records = [
+        {"name": name, "type": kind, "data": data}
+        for name in ("www", "*.wild")
+        for kind, data in (("A", "192.0.2.1"), ("HTTPS", "1 ."))
+    ]
+    served = responder(table_of([{"name": "example.", "records": records}]))
+    for name in ("www", "name.wild"):
+        for kind, answers in (("AAAA", 0), ("HTTPS", 1), ("TYPE97", 0), ("HTTPS", 1), ("AAAA", 0)):
+            query = dns.message.make_query(f"{name}.example.", kind).to_wire()
+            for _ in ("cold", "warm", "kept"):
+                assert len(parsed(served.respond(query)).answer) == answers
 
 
 def test_names_below_a_wildcard_follow_its_changes():
