@@ -178,6 +178,7 @@ COOKIE = (OptionType.COOKIE, b"8 octets")
         (asking((65001, b"")), asking((OptionType.NSID, b"")), 0),
         (asking(), asking()[:-1], 1),
     ],
+    ids=["second option", "data", "too short", "octets behind it", "code", "no rdata length"],
 )
 def test_an_opt_record_that_begins_as_a_known_one_is_read_as_it_is(known, then, rcode):
     served = Responder(table_of(ZONES), Tally(), "udp", raising, identity=Identity(b"me"))
