@@ -9,7 +9,7 @@ its labels do, and a stored name is whole and ends where its root label does.
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final
 
 from dnsserver.answer import render
@@ -252,28 +252,29 @@ class Responder:
         if node is None or zone.cut_above(source):
             return
         rrsets = self._table.rrsets(source, node)
+        known = {question.type: answer} if source == question.name else {}
         if question.type == const.ANY:
-            self._keep(node, source, (const.ANY,))
+            self._keep(node, source, (const.ANY,), known)
             return
         if const.CNAME in rrsets:
             # Any type is answered at an alias; only those with a mnemonic may take memory.
             if question.type in const.TYPE_NAMES:
-                self._keep(node, source, (question.type,))
+                self._keep(node, source, (question.type,), known)
             return
         if not node.complete:
             # The zone above has the DS of an apex, so it may be there without being here.
             at_apex = {const.DS} if source in self._table.zones else set()
-            self._keep(node, source, (*(rrsets.keys() - VIEWS | at_apex),))
+            self._keep(node, source, (*(rrsets.keys() - VIEWS | at_apex),), known)
             node.complete = True
         if question.type in VIEWS and question.type in rrsets:
-            self._keep(node, source, (question.type,))
+            self._keep(node, source, (question.type,), known)
 
-    def _keep(self, node: Node, source: Name, kinds: tuple[int, ...]) -> None:
+    def _keep(self, node: Node, source: Name, kinds: tuple[int, ...], known: dict[int, Answer]) -> None:
         for kind in kinds:
             question = source + in_wire_form(kind)
             if not is_kept(kind) or question in self._table.answers:
                 continue
-            answer = lookup(self._table, source, kind)
+            answer = known.get(kind) or lookup(self._table, source, kind)
             if (answer.source and not self._shared(answer, source)) or (self._forwards and answer.onward):
                 continue
             entry = render.compiled(answer, source, len(source), self._slot(answer))
@@ -290,4 +291,8 @@ class Responder:
 
 
 def _zone_label(answer: Answer) -> str:
-    return to_text(answer.zone.apex) if answer.zone else ""
+    return _text(answer.zone.apex) if answer.zone else ""
+
+
+_text = lru_cache(maxsize=1024)(to_text)
+"""Apexes are few."""
