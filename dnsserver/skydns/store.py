@@ -6,6 +6,7 @@ used.
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -34,6 +35,12 @@ MAX_PAGE: Final = 20_000
 
 MAX_OPERATIONS: Final = 127
 """Keys one transaction may write; etcd's --max-txn-ops is 128, and one is left for a fence."""
+
+GATHER_TIME: Final = 0.004
+"""Seconds after changes in which further ones are gathered: each batch costs several threads' turns."""
+
+GATHERED: Final = 1000
+"""Changes of a batch beyond which no further revision is put into it."""
 
 _BACKLOG: Final = 64
 """Watch responses read ahead of the consumer; past it gRPC's flow control holds etcd back."""
@@ -99,7 +106,9 @@ class Store(Connection):
                 return
 
     def watch(self, prefix: Key, revision: int, probe_interval: float = PROBE_INTERVAL) -> Iterator[Batch]:
-        """Yield every change below `prefix` from `revision` on, whole revisions only.
+        """Yield every change below `prefix` from `revision` on, whole revisions only, in order.
+
+        Revisions that are there at once, or follow each other within GATHER_TIME, come as one batch.
 
         The first batch comes as soon as etcd has accepted the watch, and an empty one after every
         `probe_interval` seconds without a change, when the member has shown that it has a leader.
@@ -158,12 +167,16 @@ class Store(Connection):
             pending += [_entry(event.kv, deleted=bool(event.type)) for event in response.events]
             if response.fragment:
                 continue  # the rest of this revision is still to come
+            if response.events and len(pending) < GATHERED and not responses.empty():
+                continue
             if pending:
                 # Not the header's revision: it may be ahead of the events.
                 reached = max(reached, pending[-1].revision)
             elif not response.created:
                 reached = max(reached, response.header.revision)
             yield Batch(pending, reached)
+            if pending:
+                time.sleep(GATHER_TIME)
             pending = []
 
     def granted_ttl(self, lease: int) -> int:
