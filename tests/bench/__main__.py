@@ -7,6 +7,7 @@ look at is the ratio, each of two runs that follow each other, the median of the
 import argparse
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -113,6 +114,7 @@ def _measure_delays(results: Results) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what runs is ended then, too
     # Everything but the servers shares a CPU: etcd and whoever writes to it, the load, and this.
     os.sched_setaffinity(0, {LOAD_CPU})
     mixes = [mix for mix in MIXES if not arguments.mix or mix.name in arguments.mix]

@@ -53,7 +53,7 @@ def updating(etcd: str, rate: int) -> Iterator[list[float]]:
         try:
             yield reached
         finally:
-            writer.send_signal(signal.SIGINT)
+            writer.terminate()
             reached.append(int(writer.stdout.readline() or 0) / (time.monotonic() - began))
 
 
@@ -101,6 +101,7 @@ def _write(store: Store, rate: float, numbers: Iterator[int], done: list[int], h
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     url, rate = sys.argv[1], float(sys.argv[2])
     store, halt, done = Store(EtcdAddress(endpoints=(url,))), threading.Event(), list[int]()
     numbers = count()
