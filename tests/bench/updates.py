@@ -25,6 +25,9 @@ WRITERS: Final = 4
 """Threads, each with one transaction under way."""
 
 SAMPLES: Final = 300
+PAUSE: Final = 0.01
+"""Seconds between two changes that are timed: more than the time in which the server gathers some."""
+
 SERVED_TIMEOUT: Final = 5.0
 """Seconds after which a change that is not served is a fault."""
 
@@ -80,6 +83,7 @@ def delay(server: Server, etcd: str, samples: int = SAMPLES) -> Delay:
                 if time.perf_counter() > began + SERVED_TIMEOUT:
                     raise BenchError(f"{server.name}: a change is not served after {SERVED_TIMEOUT:.0f} s")
             times.append((time.perf_counter() - began) * 1e3)
+            time.sleep(PAUSE)
     times.sort()
     return Delay(times[len(times) // 2], times[len(times) * 99 // 100], times[-1])
 
