@@ -1,9 +1,11 @@
 """What can be typed: flags, environment variables and commands, each with its help."""
 
 import argparse
+import difflib
 import os
-from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, NoReturn
 
 from dnsserver.config import Override
 from dnsserver.ops.completion import add_completion
@@ -112,10 +114,40 @@ exit status:
   2  the file cannot be read or is no Corefile, or no zone is left"""
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what was not understood, and where help is."""
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        # Before the rest, of which the value of an unknown flag would be taken for the command.
+        known = set(_flags(self))
+        for word in sys.argv[1:] if args is None else args:
+            flag = word.partition("=")[0]
+            if word == "--":
+                break
+            if flag.startswith("--") and flag not in known:
+                near = difflib.get_close_matches(flag, known, 1)
+                self.error(f"unknown flag {flag}" + (f"; did you mean {near[0]}?" if near else ""))
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; `{self.prog} --help` says more\n")
+
+
+def _flags(target: argparse.ArgumentParser) -> Iterator[str]:
+    for action in target._actions:
+        yield from action.option_strings
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield from _flags(command)
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line; without a command the server runs."""
-    program = argparse.ArgumentParser(
+    program = _Parser(
         prog="dnsserver",
+        usage="dnsserver [--config FILE] [--check] [FLAG ...]\n       dnsserver COMMAND [ARGUMENT ...]",
         description="Answer DNS queries for the zones of a YAML file from memory, as etcd's records change.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -126,29 +158,32 @@ def parser() -> argparse.ArgumentParser:
     add_completion(program)
     program.set_defaults(command=None)
     _add_settings(program, default=os.environ.get("DNSSERVER_CONFIG", DEFAULT_CONFIG))
-    commands = program.add_subparsers(metavar="COMMAND", title="commands, instead of serving")
-    explain = _command(
-        commands, "explain", "tell which keys make an answer, and why", _EXPLAIN, _EXPLAIN_EPILOG
+    commands = program.add_subparsers(
+        metavar="COMMAND", title="commands, instead of serving", parser_class=_Parser, prog="dnsserver"
     )
+    usage = "explain NAME [TYPE] [--config FILE] [FLAG ...]"
+    explain = _command(commands, usage, "tell which keys make an answer, and why", _EXPLAIN, _EXPLAIN_EPILOG)
     explain.add_argument("name", metavar="NAME", help="a domain name, with or without the final dot")
     explain.add_argument("type", metavar="TYPE", nargs="?", default="A", help="a type (default: %(default)s)")
-    records = _command(commands, "records", "list what is served", _RECORDS, _RECORDS_EPILOG)
+    usage = "records [--zone ZONE] [--output FORM] [--config FILE] [FLAG ...]"
+    records = _command(commands, usage, "list what is served", _RECORDS, _RECORDS_EPILOG)
     records.add_argument("--zone", help="only this zone")
     records.add_argument(
         "--output", choices=("text", "json", "zonefile"), default="text", help="(default: %(default)s)"
     )
     for command in (explain, records):
         _add_settings(command, default=argparse.SUPPRESS)
-    corefile = _command(
-        commands, "import-corefile", "turn a Corefile into a zone YAML", _IMPORT, _IMPORT_EPILOG
-    )
+    usage = "import-corefile FILE"
+    corefile = _command(commands, usage, "turn a Corefile into a zone YAML", _IMPORT, _IMPORT_EPILOG)
     corefile.add_argument("file", metavar="FILE", help="the Corefile")
     return program
 
 
-def _command(commands: Any, name: str, summary: str, text: str, epilog: str) -> argparse.ArgumentParser:
+def _command(commands: Any, usage: str, summary: str, text: str, epilog: str) -> argparse.ArgumentParser:
+    name = usage.split()[0]
     command: argparse.ArgumentParser = commands.add_parser(
         name,
+        usage=f"dnsserver {usage}",
         help=summary,
         description=text,
         epilog=epilog,

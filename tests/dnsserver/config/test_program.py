@@ -65,6 +65,26 @@ def test_an_unknown_flag_ends_it_with_2(file):
     assert run("--config", str(file), "--log", "debug").returncode == 2
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--cnfig", "x"], "dnsserver: unknown flag --cnfig; did you mean --config?"),
+        (["--lissen=127.0.0.1:53"], "dnsserver: unknown flag --lissen; did you mean --listen?"),
+        (["records", "--zon", "x"], "unknown flag --zon; did you mean --zone?"),
+        (["explain"], "dnsserver explain: the following arguments are required: NAME"),
+        (["recrods"], "invalid choice: 'recrods'"),
+    ],
+)
+def test_what_is_not_understood_is_one_line_that_says_what_to_do(arguments, words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        parser().parse_args(arguments)
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert words in said
+    assert len(said.splitlines()) == 1
+    assert "--help` says more" in said
+
+
 def test_a_secret_file_that_is_not_there_ends_it_with_2(file):
     file.write_text(
         ZONE + "etcd: {endpoints: ['http://127.0.0.1:1'], username: u, password_file: /nonexistent}\n"
