@@ -33,11 +33,7 @@ from dnsserver.zone.table import ZoneTable
 
 
 class CommandError(Exception):
-    """A command cannot do what was asked. The text says why and what to do; `code` is the exit code."""
-
-    def __init__(self, text: str, code: int) -> None:
-        super().__init__(text)
-        self.code = code
+    """A command cannot do what was asked. The text says why, and what was expected."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -49,9 +45,13 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.flush()
     except BrokenPipeError:  # whoever reads has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except StoreUnavailable as error:
+        print(f"dnsserver {arguments.command}: etcd does not answer: {error}", file=sys.stderr)
+        print("set etcd.endpoints, or --etcd-endpoints, to where it is", file=sys.stderr)
+        return 1
     except CommandError as error:
         print(f"dnsserver {arguments.command}: {error}", file=sys.stderr)
-        return error.code
+        return 2
     return 0
 
 
@@ -78,9 +78,9 @@ def _question(arguments: argparse.Namespace) -> tuple[Name, int]:
     try:
         return name.from_text(arguments.name), record_type(arguments.type)
     except NameFault as fault:
-        raise CommandError(f"{arguments.name}: expected a domain name: {fault}", 2) from None
+        raise CommandError(f"{arguments.name}: expected a domain name: {fault}") from None
     except ValueError as error:
-        raise CommandError(f"{arguments.type}: {error}", 2) from None
+        raise CommandError(f"{arguments.type}: {error}") from None
 
 
 def _asked(table: ZoneTable, qname: Name, qtype: int) -> dns.message.Message:
@@ -104,10 +104,10 @@ def _records(arguments: argparse.Namespace) -> Iterator[str]:
             chosen = [zones[name.from_text(arguments.zone)]]
         except (NameFault, KeyError):
             served = ", ".join(map(name.to_text, zones))
-            raise CommandError(f"--zone {arguments.zone}: not served; there is {served}", 2) from None
+            raise CommandError(f"--zone {arguments.zone}: not served; there is {served}") from None
     if arguments.output == "zonefile" and len(chosen) > 1:
         served = ", ".join(map(name.to_text, zones))
-        raise CommandError(f"a zone file is of one zone; name it with --zone: {served}", 2)
+        raise CommandError(f"a zone file is of one zone; name it with --zone: {served}")
     for zone in chosen:
         yield from listing.FORMS[arguments.output](listing.listed(found.table, zone), zone)
 
@@ -119,17 +119,14 @@ def _import_corefile(arguments: argparse.Namespace) -> Iterator[str]:
         conversion = Conversion(str(file.parent.absolute()), lambda path: Path(path).read_text("utf-8"))
         data = convert(blocks, conversion, PLUGINS)
     except CorefileError as error:
-        raise CommandError(str(error), 2) from None
+        raise CommandError(str(error)) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(
-            f"{error.filename if isinstance(error, OSError) else file}: {_reason(error)}", 2
-        ) from None
+        where = error.filename if isinstance(error, OSError) else file
+        raise CommandError(f"{where}: {_reason(error)}") from None
     for remark in conversion.remarks:
         print(f"{remark.place}: {remark.text}", file=sys.stderr)
     if not data["zones"]:
-        raise CommandError(
-            f"{file}: no zone with data (etcd, file or hosts), so there is nothing to serve", 2
-        )
+        raise CommandError(f"{file}: no zone with data (etcd, file or hosts), so there is nothing to serve")
     yield yaml.safe_dump(data, sort_keys=False, allow_unicode=True).rstrip()
 
 
@@ -145,12 +142,7 @@ def _imported(pattern: str, importer: str) -> list[tuple[str, str]]:
 
 def _snapshot(arguments: argparse.Namespace) -> tuple[Config, Snapshot]:
     config = load(Path(arguments.config), overrides(arguments, os.environ))
-    try:
-        return config, snapshot.take(config)
-    except StoreUnavailable as error:
-        raise CommandError(
-            f"etcd does not answer: {error}\nset etcd.endpoints, or --etcd-endpoints, to where it is", 1
-        ) from None
+    return config, snapshot.take(config)
 
 
 _COMMANDS = {"explain": _explain, "records": _records, "import-corefile": _import_corefile}

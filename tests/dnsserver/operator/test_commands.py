@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from etcd3 import etcdrpc as pb
 
+from dnsserver.operator import commands
+from dnsserver.operator.explain import explain
 from dnsserver.skydns.address import EtcdAddress
 from dnsserver.skydns.key import Key, prefix_of
 from dnsserver.skydns.lease import Leases
@@ -106,6 +108,23 @@ def test_an_etcd_that_does_not_answer_ends_it_with_1_and_says_what_to_do(argumen
     assert f"dnsserver {arguments[0]}: etcd does not answer: {NO_ETCD}" in done.stderr
     assert "--etcd-endpoints" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_etcd_that_goes_away_meanwhile_ends_it_with_1_and_one_message(
+    own_etcd: EmbeddedEtcd, static, dnsserver, monkeypatch
+):
+    with closing(Store(EtcdAddress(endpoints=(own_etcd.endpoint,)))) as store:
+        puts = {Key(b"/skydns/example/one/www2"): b'{"host":"192.0.2.2"}'}
+        store.commit(puts=puts, deletes=(), expected={})
+
+    def explained(*question):
+        own_etcd.kill()
+        return explain(*question)
+
+    monkeypatch.setattr(commands, "explain", explained)
+    done = dnsserver("explain", "www2.one.example", "--config", static, "--etcd-endpoints", own_etcd.endpoint)
+    assert done.returncode == 1
+    assert f"dnsserver explain: etcd does not answer: {own_etcd.endpoint}" in done.stderr
 
 
 @pytest.mark.parametrize(
