@@ -48,7 +48,10 @@ is() {
 }
 
 git clone -q . "$clone"
-compose build > "$clone/.git/build.log" 2>&1 || { tail -n 40 "$clone/.git/build.log" >&2; exit 1; }
+# One after the other: they share layers. Once more if need be: a package registry fails at times.
+build() { compose build dnsserver && compose build syncer; }
+log=$clone/.git/build.log
+build > "$log" 2>&1 || build >> "$log" 2>&1 || { tail -n 40 "$log" >&2; exit 1; }
 tell "both images are built"
 compose up --detach --wait --wait-timeout 120 > "$clone/.git/up.log" 2>&1 || { cat "$clone/.git/up.log" >&2; exit 1; }
 tell "etcd, dnsserver and syncer are up and healthy"
