@@ -13,6 +13,8 @@ from prometheus_client.core import Metric
 
 SUMMED: Final = frozenset(
     {
+        "coredns_cache_entries",
+        "coredns_cache_octets",
         "dnsserver_tcp_connections",
         "process_open_fds",
         "process_resident_memory_bytes",
@@ -20,7 +22,12 @@ SUMMED: Final = frozenset(
     }
 )
 LEAST: Final = frozenset(
-    {"dnsserver_etcd_connected", "dnsserver_etcd_revision", "process_start_time_seconds"}
+    {
+        "coredns_forward_healthy",
+        "dnsserver_etcd_connected",
+        "dnsserver_etcd_revision",
+        "process_start_time_seconds",
+    }
 )
 """Of all other gauges the greatest counts: each process has the whole table."""
 

@@ -232,6 +232,18 @@ def test_what_is_counted(server):
     assert server.metric("coredns_cache_octets") > 500
 
 
+def test_several_workers_forward_each_with_a_cache_of_its_own(directory, unbound):
+    zones = forwarding(f'"127.0.0.1:{unbound.port}"')
+    with DnsServer(directory, zones=zones, settings="workers: 2\n") as server:
+
+        def entries() -> float:
+            assert texts(ask(server, "www.test").answer) == ["www.test. 1 192.0.2.1"]
+            return server.metric("coredns_cache_entries")
+
+        eventually(lambda: entries() == 2, 20)
+        assert server.metric("coredns_forward_healthy") == 1
+
+
 def test_over_tls_the_certificate_decides(directory):
     ours = certificate(directory, "DNS:dns.test")
     with Unbound(directory, (ours.file, ours.key)) as unbound:
