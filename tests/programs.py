@@ -19,7 +19,7 @@ import dns.rdatatype
 
 from tools.embedded_etcd import free_port
 
-START_TIMEOUT = 15.0
+START_TIMEOUT = 45.0
 
 
 def eventually(condition: Callable[[], object], within: float, what: str = "") -> float:

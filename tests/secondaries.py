@@ -132,7 +132,7 @@ class Secondary(Resolver):
             return None
         return int(answer[0][0].serial) if answer else None
 
-    def wait_for_serial(self, serial: int, within: float = 15) -> None:
+    def wait_for_serial(self, serial: int, within: float = 40) -> None:
         eventually(lambda: self.serial() == serial, within, f"serial {serial}: {self.log()}")
 
     def __enter__(self) -> Self:
