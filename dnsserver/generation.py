@@ -44,7 +44,7 @@ class Generation:
         told = config.identity
         identity = Identity(told.id.encode(), told.version.encode())
 
-        def responder(transport: Transport) -> Responder:
+        def responder(transport: Transport, server: str = "") -> Responder:
             return Responder(
                 table,
                 tally,
@@ -54,7 +54,11 @@ class Generation:
                 idle_timeout=IDLE_TIMEOUT,
                 defers=True,
                 forwards=config.forward is not None,
+                server=server,
             )
+
+        self.responder = responder
+        """Makes one for a transport and the server's address, in words, that responses are counted under."""
 
         self.responders: dict[Transport, Responder] = {"udp": responder("udp"), "tcp": responder("tcp")}
         self.transfers = TransferService(
@@ -190,11 +194,17 @@ class Generation:
         """Return the zones whose first snapshot is still to come."""
         return [apex for apex, zone in self.table.zones.items() if not zone.synced]
 
-    def metrics(self) -> Iterable[Metric]:
+    def plugin(self, zone: str) -> str:
+        """Name CoreDNS's plugin for what answers in a zone, or outside all of them."""
+        if not zone:
+            return "forward" if self._forwarding else ""
+        return "etcd" if self._etcd else "file"
+
+    def metrics(self, prefix: str) -> Iterable[Metric]:
         yield from metrics.of_table(self.table)
         yield from self.transfers.metrics()
         if self._forwarding:
-            yield from self._forwarding.metrics()
+            yield from self._forwarding.metrics(prefix)
         if self.reflector:
             yield from metrics.of_etcd(self.reflector)
 

@@ -23,7 +23,7 @@ DRAIN: Final = 5.0
 class Listeners:
     def __init__(
         self,
-        answering: Callable[[Transport], tuple[Respond | None, Handle]],
+        answering: Callable[[Transport, Address], tuple[Respond | None, Handle]],
         admits: Callable[[bytes], bool],
         dropped: Callable[[], Iterable[Rule]],
     ) -> None:
@@ -47,12 +47,12 @@ class Listeners:
             self._udp[address] = {}
             for owner, sock in sockets.udp.items():
                 await self.take(owner, address, sock)
-            self._tcp[address] = TcpListener(*self._answering("tcp"), admits=self._admits)
+            self._tcp[address] = TcpListener(*self._answering("tcp", address), admits=self._admits)
             await self._tcp[address].start(sockets.tcp)
 
     async def take(self, owner: int, address: Address, sock: socket.socket) -> None:
         """Answer the datagrams of one more socket of an address, that of another process."""
-        listener = self._udp[address][owner] = await serve_udp(sock, *self._answering("udp"))
+        listener = self._udp[address][owner] = await serve_udp(sock, *self._answering("udp", address))
         listener.drop(self._dropped())
 
     def leave(self, owner: int) -> None:
@@ -63,12 +63,12 @@ class Listeners:
 
     def renew(self) -> None:
         """Answer by what `answering` returns now."""
-        for datagrams in self._udp.values():
+        for address, datagrams in self._udp.items():
             for listener in datagrams.values():
-                listener.answer_by(*self._answering("udp"))
+                listener.answer_by(*self._answering("udp", address))
                 listener.drop(self._dropped())
-        for streams in self._tcp.values():
-            streams.answer_by(*self._answering("tcp"))
+        for address, streams in self._tcp.items():
+            streams.answer_by(*self._answering("tcp", address))
 
     async def drain(self, addresses: Iterable[Address], settled: Callable[[], Awaitable[None]]) -> None:
         """Take no more queries on these addresses, answer what has arrived, and close.
@@ -96,6 +96,9 @@ class Listeners:
         for streams in self._tcp.values():
             streams.close()
 
-    def metrics(self) -> Iterable[Metric]:
-        udp = [listener for listeners in self._udp.values() for listener in listeners.values()]
-        return metrics.of_listeners(udp, list(self._tcp.values()))
+    def metrics(self, prefix: str) -> Iterable[Metric]:
+        udp = {address: list(listeners.values()) for address, listeners in self._udp.items()}
+        yield from metrics.of_listeners(
+            [one for many in udp.values() for one in many], list(self._tcp.values())
+        )
+        yield from metrics.of_samples(prefix, udp)

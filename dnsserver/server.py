@@ -126,9 +126,9 @@ class Server:
         if hasattr(self, "_generation"):
             await self._generation.close()
 
-    def _answering(self, transport: Transport) -> tuple[Respond | None, Handle]:
+    def _answering(self, transport: Transport, address: Address) -> tuple[Respond | None, Handle]:
         generation = self._generation
-        responder, deferred = generation.responders[transport], generation.deferred(transport)
+        responder, deferred = generation.responder(transport, str(address)), generation.deferred(transport)
         return self._policies.around(responder, deferred, transport, generation.table)
 
     def _fault(self, error: Exception) -> None:
@@ -159,7 +159,9 @@ class Server:
         return self._shown.collect()
 
     def _metrics(self) -> Iterable[Metric]:
-        yield from metrics.of_answers(self._tally)
-        yield from self.listeners.metrics()
-        yield from self._generation.metrics()
+        prefix = self._config.metrics.prefix if self._config.metrics else models.PREFIX
+        yield metrics.build_info(prefix)
+        yield from metrics.of_answers(prefix, self._tally, self._generation.plugin)
+        yield from self.listeners.metrics(prefix)
+        yield from self._generation.metrics(prefix)
         yield from self._policies.metrics()

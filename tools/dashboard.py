@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-RESPONSES: Final = "dnsserver_responses_total"
+RESPONSES: Final = "coredns_dns_responses_total"
 """Responses of dnsserver, by zone and rcode."""
 
 

@@ -7,7 +7,7 @@ for all its like, by the octets behind that label, until the table changes.
 from collections.abc import Callable
 from typing import Final
 
-from dnsserver.answer.kept import ORDINARY
+from dnsserver.answer.kept import ORDINARY, denial
 from dnsserver.answer.render import Compiled
 from dnsserver.wire import const
 from dnsserver.wire.name import MAX_LABEL, MAX_NAME, Name
@@ -20,9 +20,9 @@ Otherwise = Callable[[bytes, bytes], Compiled | None]
 Outcome = tuple[Compiled | None, dict[int, Compiled], int]
 """The wildcard's answer; or where the denials are, and this one's key less the octets of the question."""
 
-NXDOMAIN: Final = (const.NXDOMAIN << 8) - 4
-NODATA: Final = (const.NOERROR << 8) - 4
-"""Such keys: Zone.negative has the octets of the name, which are four less."""
+NXDOMAIN: Final = {asked: denial(kind, const.NXDOMAIN) - 4 for asked, kind in ORDINARY.items()}
+NODATA: Final = {asked: denial(kind, const.NOERROR) - 4 for asked, kind in ORDINARY.items()}
+"""Type and class, in wire form → such keys: Zone.negative has the octets of the name, which are four less."""
 
 LONGEST: Final = MAX_NAME + 4
 """Octets of a question."""
@@ -55,7 +55,7 @@ def absent(table: ZoneTable) -> Otherwise:
             answer = find_answer(folded[:-4] + asked) if exact else None
             if exact is None or not (answer or node.complete):
                 return None
-            return answer or node.zone.negative.get(NODATA + octets)
+            return answer or node.zone.negative.get(NODATA[asked] + octets)
         # Labels `*` and `any` ask for a search, and those that are as short are taken the long way too.
         step = folded[0]
         outcome = find_kept(folded[step + 1 :]) if SHORT < step <= MAX_LABEL else None
@@ -94,8 +94,8 @@ def absent(table: ZoneTable) -> Otherwise:
             return None
         wildcard = find_node(b"\1*" + above) if zone.wildcards else None
         if wildcard is None:
-            return None, zone.negative, NXDOMAIN
+            return None, zone.negative, NXDOMAIN[asked]
         answer = find_answer(b"\1*" + above + asked)
-        return (answer, wildcard.zone.negative, NODATA) if answer or wildcard.complete else None
+        return (answer, wildcard.zone.negative, NODATA[asked]) if answer or wildcard.complete else None
 
     return otherwise

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from dnsserver.answer.tally import kind_of
 from dnsserver.wire import const
 
 
@@ -24,10 +25,19 @@ def is_kept(kind: int) -> bool:
 META: Final = frozenset({const.OPT, 249, const.TSIG, const.IXFR, const.AXFR, 253, 254, const.ANY})
 """Types of which no name has data (RFC 6895 §3.1)."""
 
+
+def denial(qtype: int, rcode: int) -> int:
+    """Return the key of a zone's denials, less the octets of the question's name.
+
+    Types that are counted apart have denials of their own: what is compiled says where to count it.
+    """
+    return kind_of(qtype) << 12 | rcode << 8
+
+
 VIEWS: Final = frozenset({const.SRV, const.MX, const.PTR})
 """Types that SkyDNS has of any host; compiled only when somebody asks for them."""
 
-ORDINARY: Final = frozenset(
-    in_wire_form(kind) for kind in range(1, 300) if kind not in META | VIEWS and is_kept(kind)
-)
-"""Type and class, in wire form, for which a node that has none of it answers NODATA."""
+ORDINARY: Final = {
+    in_wire_form(kind): kind for kind in range(1, 300) if kind not in META | VIEWS and is_kept(kind)
+}
+"""Type and class, in wire form, for which a node that has none of it answers NODATA → the type."""

@@ -16,10 +16,10 @@ from dnsserver.answer import render
 from dnsserver.answer.absent import absent
 from dnsserver.answer.edns import EDE, KEEPALIVE, NSID, OPT_OCTETS, OPTION_OCTETS, Opts
 from dnsserver.answer.identity import SILENT, Identity, chaos
-from dnsserver.answer.kept import META, VIEWS, in_wire_form, is_kept
+from dnsserver.answer.kept import META, VIEWS, denial, in_wire_form, is_kept
 from dnsserver.answer.lookup import Answer, lookup
 from dnsserver.answer.render import Compiled
-from dnsserver.answer.tally import Tally, Transport
+from dnsserver.answer.tally import Listener, Tally, Transport, kind_of
 from dnsserver.wire import const
 from dnsserver.wire.message import Edns, Header, Question, extras_of, header_of, question_of
 from dnsserver.wire.name import FormatError, Name, to_text
@@ -40,6 +40,10 @@ _PLAIN: Final = {
 AD and CD are ignored and not echoed (RFC 4035 §3.1.6)."""
 
 
+MAX_DENIALS: Final = 4096
+"""Of a zone, compiled: by length of the name, rcode and type; some hundred octets each."""
+
+
 class Responder:
     """Answers the messages of one transport from the table."""
 
@@ -54,6 +58,7 @@ class Responder:
         idle_timeout: float = 0,
         defers: bool = False,
         forwards: bool = False,
+        server: str = "",
     ) -> None:
         """Answer by a table; `idle_timeout` in seconds is told to TCP clients that ask (RFC 7828).
 
@@ -66,7 +71,7 @@ class Responder:
         self._keepalive = 0 if transport == "udp" else min(int(idle_timeout * 10), 65_535)
         self._table = table
         self._tally = tally
-        self._counts = tally.responses[transport]
+        self._counts = tally.counts(Listener(transport, server))
         self._udp = transport == "udp"
         self._on_fault = on_fault
         self.respond: Final[Respond] = self._fast_path()
@@ -199,7 +204,7 @@ class Responder:
                 limit = min(max(edns.payload, limit), const.UDP_PAYLOAD)
             tail = render.opt(answer.rcode, edns.dnssec_ok, self._options(answer, edns))
         limit -= reserve
-        slot = self._slot(answer)
+        slot = self._slot(answer, question.type)
         self._counts[slot] += 1
         echoed = query[12 : question.end]
         attempts = [answer]
@@ -232,21 +237,24 @@ class Responder:
         """Return a header without question: for what has none that can be read."""
         if len(query) < 12:
             return None
-        self._counts[self._tally.slot("", rcode)] += 1
+        self._counts[self._tally.slot("", rcode, 0)] += 1
         flags = const.QR | (query[2] << 8 & 0x7900) | rcode  # the opcode and RD come back (RFC 1035 §4.1.1)
         return query[:2] + flags.to_bytes(2, "big") + b"\0\0\0\0\0\0\0\0"
 
-    def _slot(self, answer: Answer) -> int:
-        return self._tally.slot(_zone_label(answer), answer.rcode)
+    def _slot(self, answer: Answer, qtype: int) -> int:
+        return self._tally.slot(_zone_label(answer), answer.rcode, kind_of(qtype))
 
     def _compile(self, question: Question, answer: Answer) -> None:
         """Keep what the next query of this kind needs, for names that exist and for denials."""
         zone = answer.zone
         if zone is None or not zone.synced or (question.type in META and question.type != const.ANY):
             return
-        denial = answer.rcode << 8 | len(question.name)
-        if answer.is_denial and denial not in zone.negative:
-            zone.negative[denial] = render.compiled(answer, zone.apex, len(question.name), self._slot(answer))
+        key = denial(question.type, answer.rcode) | len(question.name)
+        if answer.is_denial and key not in zone.negative:
+            if len(zone.negative) >= MAX_DENIALS:
+                zone.negative.clear()
+            slot = self._slot(answer, question.type)
+            zone.negative[key] = render.compiled(answer, zone.apex, len(question.name), slot)
         source = answer.source or question.name
         node = self._table.nodes.get(source)
         if node is None or zone.cut_above(source):
@@ -277,7 +285,7 @@ class Responder:
             answer = known.get(kind) or lookup(self._table, source, kind)
             if (answer.source and not self._shared(answer, source)) or (self._forwards and answer.onward):
                 continue
-            entry = render.compiled(answer, source, len(source), self._slot(answer))
+            entry = render.compiled(answer, source, len(source), self._slot(answer, kind))
             self._table.answers[question] = entry
             node.questions += (question,)
             if answer.depends or answer.zone is not node.zone:

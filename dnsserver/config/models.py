@@ -1,6 +1,6 @@
 """The zone YAML as strict frozen models; each field says what it means and its unit."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
@@ -65,6 +65,14 @@ class Listener(Model):
     """ADDRESS:PORT; several pages may have the same."""
 
 
+PREFIX: Final = "coredns"
+
+
+class Metrics(Listener):
+    prefix: Annotated[str, Field(pattern="^[a-zA-Z_][a-zA-Z0-9_]*$")] = PREFIX
+    """What the names begin with of metrics that CoreDNS has too; what it lacks begins with dnsserver."""
+
+
 class StatusPage(Model):
     """HTML for people. It lists every record, so it is for loopback unless told."""
 
@@ -107,7 +115,7 @@ class Config(Model):
     cookies: Cookies | None = None
     """Left out: cookies are ignored, as any unknown option is."""
     identity: Identity = Identity()
-    metrics: Listener | None = None
+    metrics: Metrics | None = None
     """`/metrics`, for Prometheus."""
     health: Listener | None = None
     """`/health`: 200 while the process answers."""

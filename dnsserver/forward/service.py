@@ -8,7 +8,7 @@ from prometheus_client.core import Metric
 from dnsserver.answer.kept import META
 from dnsserver.answer.lookup import Answer, Section
 from dnsserver.answer.respond import Responder
-from dnsserver.answer.tally import Tally, Transport
+from dnsserver.answer.tally import Listener, Tally, Transport, kind_of
 from dnsserver.forward.cache import Entry
 from dnsserver.forward.metrics import of_cache, of_upstreams
 from dnsserver.forward.question import Asked
@@ -67,9 +67,9 @@ class ForwardService:
         for upstream in self._resolver.upstreams:
             upstream.close()
 
-    def metrics(self) -> Iterable[Metric]:
-        yield from of_upstreams("coredns", self._resolver)
-        yield from of_cache("coredns", self._resolver)
+    def metrics(self, prefix: str) -> Iterable[Metric]:
+        yield from of_upstreams(prefix, self._resolver)
+        yield from of_cache(prefix, self._resolver)
 
     def before(self, inner: Handle, responder: Responder, transport: Transport) -> Handle:
         """Return the Handle for what the responder of a transport defers; `inner` gets what is not for us."""
@@ -131,8 +131,9 @@ class ForwardService:
 
     def _counted(self, client: Client, transport: Transport, octets: bytes) -> bytes:
         zone = self._table.zone_of(client.question.name)
-        slot = self._tally.slot(to_text(zone.apex) if zone else "", octets[3] & 15)
-        self._tally.responses[transport][slot] += 1
+        kind = kind_of(client.question.type)
+        slot = self._tally.slot(to_text(zone.apex) if zone else "", octets[3] & 15, kind)
+        self._tally.counts(Listener(transport))[slot] += 1
         self._tally.truncated += bool(octets[2] & const.TC >> 8)
         return octets
 

@@ -71,6 +71,8 @@ class Reflector:
         self.connected = False
         self.synced_at: float | None = None
         """When etcd last showed that the table is current, by the clock."""
+        self.changed_at = 0.0
+        """When the watch last brought a change, in seconds since 1970; 0 before the first."""
         self.lists = 0
         self.watches = 0
 
@@ -175,6 +177,8 @@ class Reflector:
         for batch in self._store.watch(self._prefix, known.revision + 1):
             self._reached()
             self._hand_over(self._mirror.batch(self._decoder.changes(batch.entries), batch.revision))
+            if batch.entries:
+                self.changed_at = time.time()
             if self._halt.is_set() or self._clock() - began > self._resync_interval:
                 return
 

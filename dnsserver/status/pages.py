@@ -167,8 +167,8 @@ def _cards(view: View, rate: float, uptime: float) -> Html:
 
 def _zones(served: ZoneTable, tally: Tally) -> Html:
     sums: Counter[tuple[str, int]] = Counter()
-    for (label, rcode), slot in tally.slots.items():
-        sums[label, rcode] += sum(counts[slot] for counts in tally.responses.values())
+    for slot, count in tally.totals():
+        sums[slot.zone, slot.rcode] += count
     shown_rcodes = [const.NOERROR, const.NXDOMAIN, const.SERVFAIL, const.REFUSED]
     lines: list[list[object]] = []
     for apex, zone in [*served.zones.items(), (None, None)]:
@@ -279,8 +279,8 @@ def _zone(served: ZoneTable, text: str) -> Zone | None:
 
 def _totals(tally: Tally) -> Mapping[int, int]:
     sums: Counter[int] = Counter()
-    for (_, rcode), slot in tally.slots.items():
-        sums[rcode] += sum(counts[slot] for counts in tally.responses.values())
+    for slot, count in tally.totals():
+        sums[slot.rcode] += count
     return sums
 
 

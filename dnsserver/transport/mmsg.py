@@ -106,6 +106,10 @@ class Batch:
         self._client = _CLIENT[sock.family]
         self._clients: Iterator[tuple[int, tuple[int, bytes]]]
         """Slots of the batch that are not answered yet, with port and address."""
+        self.taken = 0
+        """Datagrams, since it began."""
+        self._last = 0
+        """Those of the last batch."""
         self.send_errors = 0
         """Replies that the kernel did not take, or that were over UDP_PAYLOAD."""
         slots = BATCH + 1
@@ -156,6 +160,8 @@ class Batch:
             count = receive(fd, incoming, BATCH, 0, None)
             if count <= 0:
                 return False
+            self.taken += count
+            self._last = count
             if self._is_wildcard:
                 self._out_controllen[:count] = self._in_controllen[:count]
                 self._in_controllen[:count] = self._full_control[:count]  # the kernel wrote what it used
@@ -168,6 +174,7 @@ class Batch:
                 reply = respond(take[octets](inbox, at)[0])
                 if reply is None and (reply := self._of_slot(k, octets)) is None:
                     self._flush(first, k)
+                    out_octets[k] = 0
                     first = k + 1
                 else:
                     size = len(reply)
@@ -179,6 +186,11 @@ class Batch:
             if count < BATCH:
                 return False
         return True
+
+    def last_octets(self) -> tuple[list[int], list[int]]:
+        """Return the sizes of the last batch's datagrams, and of the responses that were sent with it."""
+        count = self._last
+        return self._in_octets[:count].tolist(), [size for size in self._out_octets[:count].tolist() if size]
 
     def _of_client(self, query: bytes) -> bytes | None:
         """Ask the handle for the response to the next datagram of the batch."""

@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 from dnsserver.handle import Handle, Respond, Response, nothing
 from dnsserver.transport import mmsg
 from dnsserver.transport.filter import Rule, drop
+from dnsserver.transport.samples import Sampler
 from dnsserver.transport.sockets import octets_of
 from dnsserver.wire.const import UDP_PAYLOAD
 
@@ -50,7 +51,7 @@ class BatchListener(_Listener):
         self._batch = mmsg.Batch(sock, respond, handle)
         self._finished = False
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(sock.fileno(), self._batch.ready)
+        self.samples = Sampler(sock.fileno(), self._batch)
 
     @property
     def send_errors(self) -> int:
@@ -65,6 +66,7 @@ class BatchListener(_Listener):
         if self._finished:
             return
         self._finished = True
+        self.samples.close()
         self._loop.remove_reader(self._sock.fileno())
         for _ in range(LAST_TURNS):
             if not self._batch.ready():
@@ -87,6 +89,8 @@ class EndpointListener(_Listener, asyncio.DatagramProtocol):
         self._respond, self._handle = respond, handle
         self._transport: asyncio.DatagramTransport | None = None
         self.send_errors = 0
+        self.samples = None
+        """There are none here."""
 
     def answer_by(self, respond: Respond | None, handle: Handle) -> None:
         """Answer by others from now on."""

@@ -233,6 +233,7 @@ class ZoneTable:
         node = self._node(name, zone)
         self.owners += not node.records
         self.records += 1
+        zone.records += 1
         node.insert(new)
         self._forget(name, node, new)
         touched.add(zone)
@@ -257,6 +258,7 @@ class ZoneTable:
         node.remove(stored)
         self.owners -= not node.records
         self.records -= 1
+        node.zone.records -= 1
         self._forget(owner, node, stored)
         self._prune(owner, node)
         touched.add(node.zone)
@@ -266,6 +268,7 @@ class ZoneTable:
         node = self.nodes.get(name)
         if node is None:
             node = self.nodes[name] = Node(zone)
+            zone.names += 1
             zone.wildcards += name.startswith(b"\1*")
             above = parent(name)
             over = self._node(above, zone)
@@ -278,6 +281,7 @@ class ZoneTable:
         zone = node.zone
         while not node.records and not node.children and name not in zone.static and name != zone.apex:
             del self.nodes[name]
+            zone.names -= 1
             zone.wildcards -= name.startswith(b"\1*")
             gone, name = name, parent(name)
             node = self.nodes[name]

@@ -124,6 +124,10 @@ class Zone:
             name for name, rrsets in static.items() if const.NS in rrsets and name != apex
         )
         """Names where a delegation begins."""
+        self.names = 1
+        """How many names of it exist, the apex and empty non-terminals included."""
+        self.records = 0
+        """How many records of etcd it has."""
         self.wildcards = 0
         """How many names in the zone have `*` for their first label."""
         self.negative: dict[int, Any] = {}

@@ -175,12 +175,12 @@ def test_counters_are_summed_and_do_not_fall_when_a_worker_dies(server):
             clients.ask()
             assert clients.unanswered(2) == []
     asked = 5 * len(clients.sockets)
-    assert server.metric("dnsserver_responses_total") == asked
+    assert server.metric("coredns_dns_responses_total") == asked
     kill(children(server)[0])
     eventually(lambda: server.metric("dnsserver_worker_restarts_total") == 1, 5)
-    assert server.metric("dnsserver_responses_total") == asked
+    assert server.metric("coredns_dns_responses_total") == asked
     eventually(lambda: server.metric("dnsserver_workers") == 2, 15)
-    assert server.metric("dnsserver_responses_total") == asked
+    assert server.metric("coredns_dns_responses_total") == asked
     assert server.metric("dnsserver_names") == 2
 
 
