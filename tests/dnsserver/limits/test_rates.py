@@ -1,7 +1,7 @@
 import dns.flags
 import dns.message
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dnsserver.limits.message import truncated
@@ -86,6 +86,8 @@ def test_other_responses_have_accounts_of_their_own(names, accounts):
 
 
 @given(st.binary(min_size=12, max_size=80), st.integers(0, 3))
+@example(b"id\x81\x80\0\1\0\0\0\1\0\0\0\0\1\0\1", 3)  # a record is promised, and there is none
+@example(b"id\x81\x80\0\1\0\0\0\1\0\0\0\0\1\0\1\xff", 0)
 def test_a_response_of_any_octets_is_counted(response, rcode):
     """As an upstream may send it, or somebody who lies as one."""
     response = response[:3] + bytes((response[3] & 0xF0 | rcode,)) + response[4:]
