@@ -8,6 +8,8 @@ import asyncio
 import gc
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
 from typing import Any, Final, Self
 
 from prometheus_client.core import Metric
@@ -23,6 +25,7 @@ from dnsserver.skydns.entry import Head
 from dnsserver.skydns.key import prefix_of
 from dnsserver.skydns.store import Store
 from dnsserver.source.reflector import Reflector
+from dnsserver.source.state import Saver, load
 from dnsserver.transfer.service import TransferService
 from dnsserver.transport.tcp import IDLE_TIMEOUT
 from dnsserver.zone.table import Change, ZoneTable
@@ -40,6 +43,8 @@ class Generation:
         self, config: models.Config, table: ZoneTable, tally: Tally, on_fault: Callable[[Exception], None]
     ) -> None:
         self._data, self._etcd = _data(config), config.etcd
+        self._state_dir = Path(config.state_dir) if config.state_dir else None
+        self._saver: Saver | None = None
         self.table = table
         told = config.identity
         identity = Identity(told.id.encode(), told.version.encode())
@@ -82,12 +87,16 @@ class Generation:
         return self._data == _data(config)
 
     def start(self, *, tells: bool = True) -> None:
-        """Follow etcd, and if it `tells`, notify secondaries."""
-        self._follow()
+        """Serve what was known before a restart, and follow etcd.
+
+        If it `tells`, it notifies secondaries and keeps the table on disk: one of several processes does.
+        """
+        self._follow(restore=True)
         if tells:
+            self._keep()
             self.transfers.start()
 
-    def _follow(self, known: Head | None = None) -> asyncio.Event:
+    def _follow(self, known: Head | None = None, restore: bool = False) -> asyncio.Event:
         """Follow etcd; return what is set when the table is at a snapshot, or etcd did not answer.
 
         `known` is of which state the table has records already.
@@ -104,17 +113,31 @@ class Generation:
             self.synced.set()
             attempted.set()
 
+        prefix = prefix_of(self._etcd.prefix)
         self.reflector = Reflector(
             Store(etcd_address(self._etcd)),
-            prefix_of(self._etcd.prefix),
+            prefix,
             self.table,
             known=known,
+            restore=partial(load, self._state_dir, prefix) if self._state_dir and restore else lambda: None,
             trusting=self._etcd.allow_empty,
             on_synced=synced,
             on_lost=attempted.set,
         )
         self.reflector.start()
         return attempted
+
+    def _keep(self) -> None:
+        """Write the table to the disk from now on."""
+        if self._etcd and self._state_dir:
+            prefix = prefix_of(self._etcd.prefix)
+            self._saver = Saver(self._state_dir, prefix, self.table, self._savable)
+            self._saver.start()
+
+    def _savable(self) -> Head | None:
+        """Return the state of the table, if it is one to keep: not of a store in doubt."""
+        reflector = self.reflector
+        return reflector.known if reflector and reflector.lists and not reflector.held else None
 
     async def succeed(self, before: "Generation", *, tells: bool = True) -> None:
         """Do as `start` does, and return when the table can take the place of the one before.
@@ -137,7 +160,10 @@ class Generation:
             if self._etcd and zone.synced and apex in before.table.zones:
                 serial, zone.serial = zone.serial, before.table.zones[apex].serial
                 zone.changed(serial)
+        if before._saver:
+            await before._saver.close()
         if tells:
+            self._keep()
             self.transfers.start()
 
     async def accept(self) -> None:
@@ -177,6 +203,8 @@ class Generation:
         self.transfers.close()
         if self._forwarding:
             self._forwarding.close()
+        if self._saver:
+            await self._saver.close()
         if self.reflector:
             await self.reflector.stop()
 
@@ -210,7 +238,7 @@ class Generation:
 
 
 def _data(config: models.Config) -> tuple[object, ...]:
-    return config.zones, config.etcd, config.tsig, config.identity, config.forward
+    return config.zones, config.etcd, config.tsig, config.identity, config.forward, config.state_dir
 
 
 def _is_known(apex: Any, table: ZoneTable) -> bool:

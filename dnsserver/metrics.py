@@ -133,6 +133,8 @@ def of_etcd(reflector: Reflector) -> Iterable[Metric]:
         )
     yield _counter("etcd_lists", "Snapshots taken.", reflector.lists)
     yield _counter("etcd_watches", "Watches begun.", reflector.watches)
+    stale = "1 while the table is of before a restart or reload, as etcd has not answered since."
+    yield _gauge("etcd_stale", stale, int(reflector.is_stale))
     yield _gauge("held_names", "Names served although the doubted etcd lacks them.", reflector.held)
     yield _gauge("clashing_names", "Names with a host name beside other data.", len(reflector.clashing))
     rejected = GaugeMetricFamily(

@@ -25,6 +25,7 @@ END: Final = "<!-- end of the table -->\n"
 
 SEE: Final = {
     "workers": "[workers](#workers)",
+    "state_dir": "[a restart without etcd](#a-restart-without-etcd)",
     "etcd.allow_empty": "[an etcd that was emptied](#an-etcd-that-was-emptied)",
     "zones[].lookup": "[why](decisions/0003-targetstrip.md)",
     "zones[].transfer": "[transfers](transfers.md)",

@@ -102,6 +102,8 @@ class Config(Model):
     """Processes that serve; auto: one for each CPU that may be used."""
     etcd: Etcd | None = None
     """Left out: only the static records are served."""
+    state_dir: str = ""
+    """Where the last table is kept over a restart; empty: nowhere."""
     zones: Annotated[list[Zone], Field(min_length=1)]
     """At least one; a name belongs to the longest that fits."""
     tsig: list[TsigKey] = []

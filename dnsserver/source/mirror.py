@@ -15,8 +15,10 @@ from dnsserver.skydns.entry import Head
 from dnsserver.skydns.key import Key
 from dnsserver.source.guard import Guard, doubt
 from dnsserver.source.rrsets import clashes
+from dnsserver.source.saved import Header, SavedZone, fingerprint
 from dnsserver.wire.name import Name, to_text
 from dnsserver.zone.table import Change, ZoneTable
+from dnsserver.zone.zone import Zone
 
 log = logging.getLogger("dnsserver.etcd")
 
@@ -32,6 +34,18 @@ FREEZE_AFTER: Final = 10_000
 
 MAX_CLASHING: Final = 1000
 """Names with clashing records that are kept in mind."""
+
+
+SERIAL_LEAP: Final = 1 << 16
+"""More than the changes that may have been served after a table was written, where they raised the serial by
+one each: after a restored backup."""
+
+
+def _serial_after(saved: SavedZone, zone: Zone, revision: int) -> int:
+    """Return a serial that is not behind what was served before a restart."""
+    serial = saved.serial + (saved.fingerprint != fingerprint(zone))
+    is_ahead = 0 < (saved.serial - revision) & 0xFFFF_FFFF < 2**31
+    return serial + SERIAL_LEAP if is_ahead and not zone.serial_is_time else serial
 
 
 class _Listing:
@@ -70,7 +84,7 @@ class Mirror:
     """Keeps a table equal to what etcd holds. Attributes are for reading.
 
     A listing is `begin`, then `page` some times, then `listed`; one that fails half-way begins anew. With
-    `trusting` whatever is listed is believed. `on_synced` is called after the first listing.
+    `trusting` whatever is listed is believed. `on_synced` is called once all zones are known.
     """
 
     def __init__(
@@ -84,7 +98,7 @@ class Mirror:
         self._table, self._trusting, self._on_synced = table, trusting, on_synced
         self._turn = asyncio.Lock()
         self._listing = _Listing()
-        self._is_diff = False
+        self._is_told = self._is_diff = False
         self._known: int | None = None
         """Names that owned records when the listing began that is under way."""
         self._guard: Guard | None = None
@@ -125,14 +139,23 @@ class Mirror:
                 self._guard = Guard(names)
             await self._retain(head.revision, in_doubt=reason is not None)
             await self._listing.clear()
-            first, self.head = not self.head.revision, head
+            self.head = head
             self._table.mark_synced(head.revision, int(time.time()))
             self._table.settle()
             if self._guard and reason:
                 log.warning("etcd lacks %d of %d names and is doubted: %s", self.held, names, reason)
             await self._end_doubt()
-            if first:
-                self._on_synced()
+            self._tell_synced()
+
+    async def restored(self, header: Header) -> None:
+        """Take the end of a listing that a file had: until etcd answers, that is what is known."""
+        async with self._turn:
+            for apex, zone in self._table.zones.items():
+                if saved := header.zones.get(apex.hex()):
+                    self._table.resume(zone, _serial_after(saved, zone, header.head.revision))
+            self._table.settle()
+            self._known, self.head = None, header.head
+            self._tell_synced()
 
     async def batch(self, changes: Sequence[Change], revision: int) -> None:
         """Take the changes that a watch brought, up to a revision."""
@@ -157,6 +180,11 @@ class Mirror:
             self._table.apply([*replaced, *part], revision, int(time.time()))
             self._note_clashes(part)
             self._spare_the_collector(len(part))
+
+    def _tell_synced(self) -> None:
+        if self._table.synced and not self._is_told:
+            self._is_told = True
+            self._on_synced()
 
     def _spare_the_collector(self, changes: int) -> None:
         """Take what was applied out of the sight of garbage collections: with it they would take longer and

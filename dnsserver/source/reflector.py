@@ -20,6 +20,7 @@ from dnsserver.skydns.record import Reason
 from dnsserver.skydns.store import Store
 from dnsserver.source.decoder import Decoder
 from dnsserver.source.mirror import Mirror
+from dnsserver.source.state import Saved
 from dnsserver.wire.name import Name
 from dnsserver.zone.table import ZoneTable
 
@@ -42,8 +43,9 @@ class Reflector:
     """Keeps a zone table equal to what etcd holds below a prefix. Attributes are for reading.
 
     `known` is the state whose records the table has already; the first listing brings it from there to the
-    present. On the event loop `on_synced` is called after the first snapshot, `on_lost` after each failure.
-    With `trusting` a store that was emptied or went back in time is believed at once.
+    present. What `restore` returns, in the thread, is a table of before a restart, to be served until then.
+    On the event loop `on_synced` is called after the first snapshot, `on_lost` after each failure. With
+    `trusting` a store that was emptied or went back in time is believed at once.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Reflector:
         table: ZoneTable,
         *,
         known: Head | None = None,
+        restore: Callable[[], Saved | None] = lambda: None,
         trusting: bool = False,
         on_synced: Callable[[], object] = lambda: None,
         on_lost: Callable[[], object] = lambda: None,
@@ -63,7 +66,7 @@ class Reflector:
         self._resync_interval, self._clock = resync_interval, clock
         self._decoder = Decoder(prefix, store.granted_ttl, self._default_ttl)
         self._mirror = Mirror(table, known, trusting=trusting, on_synced=on_synced)
-        self._on_lost = on_lost
+        self._on_lost, self._restored = on_lost, restore
         self._halt = threading.Event()
         self._thread = threading.Thread(target=self._run, name="etcd-reflector", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -103,6 +106,11 @@ class Reflector:
         return self._mirror.head if self._mirror.head.revision else None
 
     @property
+    def is_stale(self) -> bool:
+        """Say whether the table is of before a restart or a reload, and etcd has not answered since."""
+        return self.revision > 0 and not self.lists
+
+    @property
     def held(self) -> int:
         """How many names are served that the present store, which is doubted, has not shown."""
         return self._mirror.held
@@ -132,6 +140,11 @@ class Reflector:
 
     def _run(self) -> None:
         listed = False
+        try:
+            if saved := self._restored():
+                self._restore(saved)
+        except Exception:
+            log.exception("what was known before the restart")
         while not self._halt.is_set():
             try:
                 if not listed:
@@ -151,6 +164,15 @@ class Reflector:
                 log.exception("etcd reflector")
             self._halt.wait(self._delay * random.uniform(0.5, 1))
             self._delay = min(self._delay * 2, MAX_DELAY)
+
+    def _restore(self, saved: Saved) -> None:
+        """Serve what was known before a restart."""
+        self._hand_over(self._mirror.begin())
+        for page in saved.pages():
+            self._hand_over(self._mirror.page(self._decoder.changes(page.entries), page.revision))
+        self._hand_over(self._mirror.restored(saved.header))
+        names, revision = len(self._table.nodes), self.revision
+        log.info("%d names are served as they were at revision %d, until etcd answers", names, revision)
 
     def _list(self) -> None:
         """Bring the table to one revision of etcd, page by page, and drop what that revision has not."""

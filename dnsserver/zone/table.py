@@ -194,6 +194,13 @@ class ZoneTable:
                 if zone.history:
                     zone.history.moved()
 
+    def resume(self, zone: Zone, serial: int) -> None:
+        """Note that a zone has the records it had before a restart, and go on from a serial."""
+        zone.synced = True
+        zone.serial = serial & 0xFFFF_FFFF
+        zone.negative.clear()
+        self.drop(self.nodes[zone.apex])
+
     def settle(self) -> None:
         """Note that all changes up to some revision of etcd are applied, and no others."""
         self.settled = True
