@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from tests.bench.results import PLAIN
 from tests.bench.servers import Server, find_tool, is_installed
-from tests.bench.workload import PREFIX, SECRET, World
+from tests.bench.workload import PAGES, PREFIX, SECRET, World
+from tools.embedded_etcd import free_port
 
 _KNOT: Final = """\
 server:
@@ -131,13 +133,20 @@ class Dnsserver(Server):
 
     def command(self) -> list[str]:
         (self.directory / "secret").write_text(SECRET)
+        settings = self._settings.replace(PAGES, f"127.0.0.1:{free_port()}")
         conf = self.directory / "zone.yaml"
         conf.write_text(
             f'listen: ["127.0.0.1:{self.port}"]\n'
             f"etcd: {{endpoints: [{self._etcd!r}], prefix: {PREFIX}}}\n"
-            f"zones: [{{name: {self.world.zone}}}]\n{self._settings}"
+            f"zones: [{{name: {self.world.zone}}}]\n{settings}"
         )
         return [sys.executable, "-m", "dnsserver", "--config", str(conf)]
+
+
+class Plain(Dnsserver):
+    """Ours without the settings that the other has."""
+
+    name = PLAIN
 
 
 class Floor(Server):

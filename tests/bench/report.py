@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from tests.bench.results import BASE, Results, Row
+from tests.bench.results import BASE, PLAIN, Results, Row
 from tests.bench.servers import ROOT, BenchError
 from tests.bench.workload import Mix
 
@@ -17,6 +17,7 @@ END: Final = "<!-- end of results -->\n"
 
 NAMES: Final = {
     "dnsserver": "dnsserver",
+    PLAIN: "plain dnsserver",
     "floor": "floor (C echo)",
     "knot": "Knot",
     "nsd": "NSD",
@@ -53,7 +54,8 @@ def tables(results: Results) -> str:
     origin = "; ".join(f"{what} {text}" for what, text in results.about.items())
     parts = [
         f"\nOne run: {origin}.\n\n",
-        "CPU time of a response, µs, and as a ratio to Knot's:\n\n",
+        "CPU time of a response, µs, and as a ratio to Knot's; with settings of a mix, as one to the plain "
+        "dnsserver's, too:\n\n",
         _table(results, lambda row: _cpu(results, row), with_target=True),
         "\nResponses a second, as many as came while the load generator had the other core:\n\n",
         _table(results, lambda row: f"{row.rate:,}"),
@@ -66,8 +68,10 @@ def tables(results: Results) -> str:
 
 
 def _cpu(results: Results, row: Row) -> str:
-    ratio = results.ratio(row)
-    return f"{median(row.cpu):.2f}" + (f" ({ratio:.2f})" if ratio is not None and row.server != BASE else "")
+    others = {BASE: [], "dnsserver": [(BASE, ""), (PLAIN, "plain × ")]}.get(row.server, [(BASE, "")])
+    ratios = [(mark, results.ratio(row, server)) for server, mark in others]
+    told = ", ".join(f"{mark}{ratio:.2f}" for mark, ratio in ratios if ratio is not None)
+    return f"{median(row.cpu):.2f}" + (f" ({told})" if told else "")
 
 
 def _latency(row: Row) -> str:

@@ -11,6 +11,9 @@ from tests.bench.workload import MIXES, Mix
 BASE: Final = "knot"
 """The server that others are compared with."""
 
+PLAIN: Final = "plain"
+"""dnsserver without the settings of a mix, beside the one with them."""
+
 
 class Row(NamedTuple):
     """One server under one mix."""
@@ -56,9 +59,9 @@ class Results:
     def of(self, mix: Mix) -> dict[str, Row]:
         return {row.server: row for row in self.rows if row.mix == mix.name}
 
-    def ratio(self, row: Row) -> float | None:
-        """Return the CPU time as a ratio to BASE's, the median of those of the rounds."""
-        base = next((other for other in self.rows if (other.mix, other.server) == (row.mix, BASE)), None)
+    def ratio(self, row: Row, to: str = BASE) -> float | None:
+        """Return the CPU time as a ratio to that of a server, the median of those of the rounds."""
+        base = next((other for other in self.rows if (other.mix, other.server) == (row.mix, to)), None)
         if base is None:
             return None
         return median(own / other for own, other in zip(row.cpu, base.cpu, strict=True))
@@ -71,16 +74,17 @@ class Results:
 
     def line(self, row: Row) -> str:
         """Return a row as text below HEADING."""
-        ratio = self.ratio(row)
+        ratio, plain = self.ratio(row), self.ratio(row, PLAIN)
         return (
             f"{row.mix:<12}{row.server:<10}{median(row.cpu):>8.2f}"
-            f"{'-' if ratio is None else format(ratio, '.2f'):>8}{row.rate:>11,.0f}"
+            f"{'-' if ratio is None else format(ratio, '.2f'):>8}"
+            f"{'-' if plain is None else format(plain, '.2f'):>9}{row.rate:>11,.0f}"
             f"{'-' if row.p50 is None else format(row.p50, '.2f'):>8}"
             f"{'-' if row.p99 is None else format(row.p99, '.2f'):>8}{row.lost:>7,}{row.octets:>8}"
         )
 
 
 HEADING: Final = (
-    f"{'mix':<12}{'server':<10}{'CPU us':>8}{'x Knot':>8}{'queries/s':>11}"
+    f"{'mix':<12}{'server':<10}{'CPU us':>8}{'x Knot':>8}{'x plain':>9}{'queries/s':>11}"
     f"{'p50 ms':>8}{'p99 ms':>8}{'lost':>7}{'octets':>8}"
 )

@@ -11,7 +11,7 @@ from dnsserver.skydns.address import EtcdAddress
 from dnsserver.skydns.key import Key
 from dnsserver.skydns.store import MAX_OPERATIONS, Store
 from tests.bench.load import Load, drive, latencies
-from tests.bench.peers import Bind, Coredns, Dnsserver, Floor, Knot, Nsd
+from tests.bench.peers import Bind, Coredns, Dnsserver, Floor, Knot, Nsd, Plain
 from tests.bench.results import Row
 from tests.bench.servers import Server, is_installed
 from tests.bench.updates import updating
@@ -43,17 +43,19 @@ def filled_etcd(world: World) -> Iterator[str]:
 def running(
     directory: Path, world: World, etcd: str, *, coredns: str = "", settings: str = ""
 ) -> Iterator[list[Server]]:
-    """Run the servers that are installed, Knot, which all are compared with, first; of peers it alone where
-    ours has settings.
+    """Run the servers that are installed, Knot, which all are compared with, first. Where ours has
+    settings they are Knot, ours without them, and ours.
 
     Raises:
         BenchError: Knot is not installed, or one does not start.
     """
     servers: list[Server] = [Knot(directory, world)]
-    if not settings:
+    if settings:
+        servers.append(Plain(directory, world, etcd))
+    else:
         servers += [peer(directory, world) for peer in (Nsd, Bind) if is_installed(peer.program)]
-    if coredns and world is SMALL and not settings:
-        servers.append(Coredns(directory, world, coredns, etcd))
+        if coredns and world is SMALL:
+            servers.append(Coredns(directory, world, coredns, etcd))
     servers.append(Dnsserver(directory, world, etcd, settings))
     if is_installed("gcc") and not settings:
         servers.append(Floor(directory, world))

@@ -1,5 +1,8 @@
 """The benchmark's parts work. What they measure on a machine with other work is nobody's yardstick."""
 
+import re
+import urllib.request
+
 import pytest
 
 from tests.bench import report
@@ -12,6 +15,7 @@ from tests.bench.workload import LARGE, MIXES, SMALL
 from tests.integration.tools import need_tool
 
 MIX = {mix.name: mix for mix in MIXES}
+COSTS = {"knot": 2.0, "plain": 3.0, "dnsserver": 4.0}
 
 
 @pytest.mark.alone
@@ -30,6 +34,22 @@ def test_mixes_are_driven_against_all_servers_side_by_side(tmp_path):
         assert all(row.rate > 0 and 0.5 < row.cpu[0] < 2000 for row in rows.values())
         assert len({row.octets for row in rows.values() if row.server != "bind"}) == 1
     assert results.of(MIX["updates"])["dnsserver"].updates > 0
+
+
+@pytest.mark.alone
+def test_settings_are_measured_beside_the_server_without_them(tmp_path):
+    for tool in ("knotd", "dnsperf", "taskset"):
+        need_tool(tool)
+    mix = MIX["forward"]
+    with filled_etcd(SMALL) as etcd, running(tmp_path, SMALL, etcd, settings=mix.settings) as servers:
+        rows = measure(servers, etcd, mix, tmp_path / "queries", Effort(rounds=1, seconds=0.1))
+        page = re.search(r"metrics: {listen: (.+)}", (tmp_path / "dnsserver" / "zone.yaml").read_text())
+        assert page
+        with urllib.request.urlopen(f"http://{page[1]}/metrics", timeout=10) as reply:
+            metrics = reply.read().decode()
+    assert [row.server for row in rows] == ["knot", "plain", "dnsserver"]
+    assert "forward" not in (tmp_path / "plain" / "zone.yaml").read_text()
+    assert re.search(r"^coredns_cache_misses_total 0\.0$", metrics, re.MULTILINE)
 
 
 def test_a_mix_that_is_measured_again_replaces_its_rows_in_the_file(tmp_path):
@@ -54,6 +74,10 @@ def test_tables_have_a_line_for_each_mix_and_a_column_for_each_server(tmp_path):
     text = report.tables(results)
     assert "| 10 000 names | ≤ 1.00 | 3.00 (1.50) | 2.00 |\n" in text
     assert "7 lost" in text
+    settings = [Row("forward", name, [cost], 9, 0, 55) for name, cost in COSTS.items()]
+    results.replace(MIX["forward"], settings)
+    assert "| 4.00 (2.00, plain × 1.33) | 3.00 (1.50) | 2.00 |\n" in report.tables(results)
+    assert results.line(settings[2]).split()[2:5] == ["4.00", "2.00", "1.33"]
     assert "| idle | 1.00 | 2.00 | 3.00 |\n" in text
 
 

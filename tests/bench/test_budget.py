@@ -46,13 +46,13 @@ NAMES: Final = [f"host-{number:05}.bench.test" for number in range(QUERIES)]
 OPT: Final = b"\0\0\x29\x04\xd0\0\0\x80\0\0\0"
 
 
-def served() -> Responder:
+def served(*, forwards: bool = False) -> Responder:
     values = {
         f"test/bench/{name.partition('.')[0]}/x": '{"host":"10.0.0.1","targetstrip":1}' for name in NAMES
     }
     values |= {f"test/bench/pool/x{n}": f'{{"host":"10.0.1.{n}","targetstrip":1}}' for n in range(10)}
     values["test/bench/wild/*"] = '{"host":"10.0.0.2"}'
-    return responder(filled([{"name": "bench.test."}], values))
+    return responder(filled([{"name": "bench.test."}], values), forwards=forwards)
 
 
 def queries() -> dict[str, list[bytes]]:
@@ -119,3 +119,14 @@ def test_nothing_is_kept_of_a_query_that_was_asked_before(mix):
     for _ in range(20):
         sample(respond, asked)
     assert sys.getallocatedblocks() - before < QUERIES // 20
+
+
+@pytest.mark.parametrize("mix", BUDGETS)
+def test_with_a_forwarder_what_our_zones_have_is_looked_up_no_more_often(mix, monkeypatch):
+    def looked_up(*_: object, **__: object) -> None:
+        raise AssertionError("looked up again")
+
+    respond, asked = served(forwards=True).respond, queries()[mix]
+    sample(respond, asked)
+    monkeypatch.setattr(Responder, "_slow", looked_up)
+    assert all(respond(message) for message in asked)

@@ -99,7 +99,7 @@ class Mix(NamedTuple):
     updates: int = 0
     """Changes a second that are made in etcd meanwhile."""
     settings: str = ""
-    """What else dnsserver's configuration has, as YAML; then it is compared with Knot alone."""
+    """What else dnsserver's configuration has, as YAML; then it is compared with Knot and the plain one."""
     connects: bool = False
     """Each query goes over a TCP connection of its own."""
     floor: bool = False
@@ -169,6 +169,15 @@ COOKIES: Final = "cookies: {secret_file: secret}\n"
 SECRET: Final = "000102030405060708090a0b0c0d0e0f"
 """What the secret of cookies is, in a file beside the configuration."""
 
+PAGES: Final = "PAGES"
+"""Stands in settings for the address of the HTTP pages."""
+
+FORWARD: Final = (
+    "forward: {upstreams: ['127.0.0.1:9'], cache: {size: 16777216}}\n"
+    f"metrics: {{listen: {PAGES}}}\nhealth: {{listen: {PAGES}}}\nready: {{listen: {PAGES}}}\n"
+)
+"""Nobody is at the upstream's port: what is asked of it fails, and so the mix."""
+
 TCP: Final = ("-m", "tcp", "-c", "4")
 
 MIXES: Final = (
@@ -187,6 +196,7 @@ MIXES: Final = (
     Mix("acl", "with an access list", _hosts, HOSTS, settings=ACL),
     Mix("rrl", "with response rate limiting", _hosts, HOSTS, settings=RRL),
     Mix("cookies", "with server cookies", _hosts, LINES, opt=_cookie, settings=COOKIES),
+    Mix("forward", "with forwarding, cache and metrics", _hosts, HOSTS, settings=FORWARD, target=1.0),
     Mix("tcp", "TCP, 4 connections, pipelined", _hosts, HOSTS, flags=TCP, target=0.5),
     Mix("connections", "TCP, a connection a query", _hosts, HOSTS, connects=True),
 )
