@@ -37,7 +37,7 @@ SLICE: Final = 500
 
 
 class Generation:
-    """Made on the running event loop."""
+    """What answers by one Config: table, responders, transfers, reflector. Made on the running event loop."""
 
     def __init__(
         self, config: models.Config, table: ZoneTable, tally: Tally, on_fault: Callable[[Exception], None]
