@@ -103,6 +103,7 @@ async def test_an_api_that_is_refused_blocks_no_other_and_deletes_nothing(kube, 
         kube.heal()
         await eventually(lambda: "a.test" not in hosts(store, prefix))
         await eventually(lambda: syncer.get("/readyz")[0] == 200)
+        await eventually(lambda: "not watched" not in syncer.get("/readyz")[1])
         _, log = await asyncio.to_thread(syncer.stop)
     assert log.count("HTTP 403") == 1
     assert log.count("HTTP 404") == 1
