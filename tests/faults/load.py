@@ -75,51 +75,59 @@ def _address(number: int) -> str:
 
 
 class Load(threading.Thread):
-    """Asks a server for all names in turn, over UDP and at times over TCP, until the block ends.
+    """Asks a server for all names in turn until the block ends: with and without EDNS, at times over TCP.
 
-    `checks` may be changed meanwhile.
+    `checks` may be changed meanwhile. `{}` in a name is the number of the turn: a name never asked before.
     """
 
-    def __init__(self, port: int, checks: Mapping[str, Check]) -> None:
+    def __init__(self, port: int, checks: Mapping[str, Check], *, tries: int = 1) -> None:
+        """A query is lost after so many `tries`, each of TIMEOUT."""
         super().__init__(daemon=True)
         self.checks = dict(checks)
-        self.queries = self.lost = 0
+        self.queries = self.retried = self.lost = 0
         self.wrong: list[str] = []
         """What was answered wrongly, as text, the first hundred."""
         self.slowest = 0.0
         """Seconds that the slowest response took."""
-        self._port, self._halt = port, threading.Event()
+        self._port, self._tries, self._halt = port, tries, threading.Event()
 
     def reset(self) -> None:
-        self.queries, self.lost, self.wrong, self.slowest = 0, 0, [], 0.0
+        self.queries, self.retried, self.lost, self.wrong, self.slowest = 0, 0, 0, [], 0.0
 
     def run(self) -> None:
         for number in itertools.count():
             for name, check in list(self.checks.items()):
                 if self._halt.wait(PAUSE):
                     return
-                self._ask(name, check, tcp=number % 10 == 9)
+                self._ask(name, check, number)
 
-    def _ask(self, name: str, check: Check, *, tcp: bool) -> None:
-        query = dns.message.make_query(name, "A", use_edns=0)
+    def _ask(self, name: str, check: Check, number: int) -> None:
+        query = dns.message.make_query(name.format(number), "A", use_edns=0 if number % 2 else False)
         began = time.monotonic()
-        try:
-            response = self._exchange(query.to_wire(), tcp)
-        except OSError:
+        response = self._answer(query.to_wire(), tcp=number % 10 in (4, 9))
+        self.queries += 1
+        if response is None:
             self.lost += 1
             return
-        finally:
-            self.queries += 1
         self.slowest = max(self.slowest, time.monotonic() - began)
         try:
             parsed = dns.message.from_wire(response)
-            right = query.is_response(parsed) and check(parsed)
+            right = query.is_response(parsed) and parsed.edns == query.edns and check(parsed)
             text = " ".join(f"{name}: {parsed}".split())
         except dns.exception.DNSException as error:
             right, text = False, f"{name}: {error!r} {response.hex()}"
         # Its check may have been replaced while it was on its way.
         if not right and self.checks.get(name) is check and len(self.wrong) < 100:
             self.wrong.append(text)
+
+    def _answer(self, query: bytes, *, tcp: bool) -> bytes | None:
+        """Return the response; None if it is lost."""
+        for left in reversed(range(self._tries)):
+            try:
+                return self._exchange(query, tcp)
+            except OSError:
+                self.retried += left > 0
+        return None
 
     def _exchange(self, query: bytes, tcp: bool) -> bytes:
         kind = socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM

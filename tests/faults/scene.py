@@ -35,6 +35,7 @@ class Scene:
         *,
         endpoints: Sequence[str] = (),
         etcd_keys: Mapping[str, str] | None = None,
+        tries: int = 1,
     ) -> None:
         """Write to etcd at `address`; the server follows it there, or at `endpoints`."""
         self.store = Store(address)
@@ -45,7 +46,7 @@ class Scene:
         checks: dict[str, Check] = {f"{name}.k8s.local": has(host) for name, host in stable().items()}
         checks |= {f"{name}.gone.k8s.local": is_denied for name in "abcde"}
         checks |= {"live.k8s.local": self.live}
-        self.load = Load(self.server.port, checks)
+        self.load = Load(self.server.port, checks, tries=tries)
         self.cpu: list[float] = []
         """Shares of a core that the server's etcd threads used, while a fault lasted."""
 
