@@ -146,6 +146,11 @@ class Server:
         """Of etcd, up to which the table is right; 0 without one, and before the first snapshot."""
         return self._generation.reflector.revision if self._generation.reflector else 0
 
+    @property
+    def responses(self) -> int:
+        """How many there were."""
+        return sum(count for _, count in self._tally.totals())
+
     async def missing(self) -> str:
         """Say what it waits for until it is ready; nothing when it is."""
         zones = ", ".join(map(name.to_text, self._generation.missing()))

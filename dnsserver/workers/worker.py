@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 
 import uvloop
+from prometheus_client.core import CounterMetricFamily, Metric
 
 from dnsserver.config import Config, load
 from dnsserver.config.files import Files
@@ -61,7 +62,7 @@ class Worker:
             case "state":
                 return Message({"missing": await server.missing(), "revision": server.revision})
             case "metrics":
-                return Message({}, packed(await server.metrics()))
+                return Message({}, packed([*await server.metrics(), self._share(server)]))
             case "status":
                 page = await server.status(request.values["path"], request.values["query"])
                 return Message({**page._asdict(), "body": None}, page.body)
@@ -84,6 +85,12 @@ class Worker:
             await server.reload(config, _by_address(self._channel.take_sockets()))
         except ListenError as error:
             raise Refused(str(error)) from None
+
+    def _share(self, server: Server) -> Metric:
+        name, text = "dnsserver_worker_responses", "Responses, by the number of the worker."
+        family = CounterMetricFamily(name, text, labels=["worker"])
+        family.add_metric([str(self._number)], server.responses)
+        return family
 
     def _configured(self, request: Message) -> Config:
         source = Source.unpacked(request.octets)

@@ -130,10 +130,12 @@ class Dnsserver(Server):
     def __init__(self, directory: Path, world: World, etcd: str, settings: str = "") -> None:
         super().__init__(directory, world)
         self._etcd, self._settings = etcd, settings
+        self.pages = f"127.0.0.1:{free_port()}"
+        """Where they are, if the settings have any."""
 
     def command(self) -> list[str]:
         (self.directory / "secret").write_text(SECRET)
-        settings = self._settings.replace(PAGES, f"127.0.0.1:{free_port()}")
+        settings = self._settings.replace(PAGES, self.pages)
         conf = self.directory / "zone.yaml"
         conf.write_text(
             f'listen: ["127.0.0.1:{self.port}"]\n'

@@ -103,8 +103,12 @@ class Server:
 
     def cpu_seconds(self) -> float:
         """Return the CPU time, user and system, that it and its children have used."""
+        return sum(time.clock_gettime(_cpu_clock(pid)) for pid in self.processes())
+
+    def processes(self) -> list[int]:
+        """Return its own, first, and those of its children."""
         assert self._process
-        return sum(time.clock_gettime(_cpu_clock(pid)) for pid in _descendants(self._process.pid))
+        return _descendants(self._process.pid)
 
 
 def _cpu_clock(pid: int) -> int:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.bench import report
 from tests.bench.__main__ import DELAY, main
+from tests.bench.peers import Dnsserver
 from tests.bench.results import HEADING, Results, Row
 from tests.bench.run import Effort, filled_etcd, groups, measure, running
 from tests.bench.servers import BenchError, find_tool
@@ -43,9 +44,8 @@ def test_settings_are_measured_beside_the_server_without_them(tmp_path):
     mix = MIX["forward"]
     with filled_etcd(SMALL) as etcd, running(tmp_path, SMALL, etcd, settings=mix.settings) as servers:
         rows = measure(servers, etcd, mix, tmp_path / "queries", Effort(rounds=1, seconds=0.1))
-        page = re.search(r"metrics: {listen: (.+)}", (tmp_path / "dnsserver" / "zone.yaml").read_text())
-        assert page
-        with urllib.request.urlopen(f"http://{page[1]}/metrics", timeout=10) as reply:
+        assert isinstance(servers[-1], Dnsserver)
+        with urllib.request.urlopen(f"http://{servers[-1].pages}/metrics", timeout=10) as reply:
             metrics = reply.read().decode()
     assert [row.server for row in rows] == ["knot", "plain", "dnsserver"]
     assert "forward" not in (tmp_path / "plain" / "zone.yaml").read_text()

@@ -176,6 +176,9 @@ def test_counters_are_summed_and_do_not_fall_when_a_worker_dies(server):
             assert clients.unanswered(2) == []
     asked = 5 * len(clients.sockets)
     assert server.metric("coredns_dns_responses_total") == asked
+    shares = [server.metric(f'dnsserver_worker_responses_total{{worker="{number}"}}') for number in range(2)]
+    assert sum(shares) == asked
+    assert min(shares) > 0
     kill(children(server)[0])
     eventually(lambda: server.metric("dnsserver_worker_restarts_total") == 1, 5)
     assert server.metric("coredns_dns_responses_total") == asked
