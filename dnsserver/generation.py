@@ -24,6 +24,7 @@ from dnsserver.handle import Handle
 from dnsserver.skydns.entry import Head
 from dnsserver.skydns.key import prefix_of
 from dnsserver.skydns.store import Store
+from dnsserver.source.mirror import FREEZE_AFTER
 from dnsserver.source.reflector import Reflector
 from dnsserver.source.state import Saver, load
 from dnsserver.transfer.service import TransferService
@@ -80,6 +81,9 @@ class Generation:
     async def made(cls, config: models.Config, tally: Tally, on_fault: Callable[[Exception], None]) -> Self:
         """Return the generation of a checked configuration, with its static records alone."""
         table = await asyncio.to_thread(zone_table, config)
+        # A small one is not frozen: cycles that live now would then never be collected.
+        if len(table.nodes) >= FREEZE_AFTER:
+            gc.freeze()
         return cls(config, table, tally, on_fault)
 
     def is_of(self, config: models.Config) -> bool:
@@ -109,7 +113,6 @@ class Generation:
             return attempted
 
         def synced() -> None:
-            gc.freeze()
             self.synced.set()
             attempted.set()
 

@@ -57,6 +57,7 @@ class Server:
         """
         sys.setswitchinterval(SWITCH_INTERVAL)
         gc.set_threshold(*GC_THRESHOLDS)
+        gc.freeze()  # modules, which stay
         if opened is None and not (opened := listen(self._config.listen)):
             raise NoAddress
         self._generation = await Generation.made(self._config, self._tally, self._fault)
@@ -107,9 +108,14 @@ class Server:
             await generation.close()
             await generation.free()
 
+        def retired(task: asyncio.Task[None]) -> None:
+            self._retiring.discard(task)
+            # Responders and gRPC's channels are cycles. Quick, because what is large is frozen.
+            gc.collect()
+
         task = asyncio.create_task(retire())
         self._retiring.add(task)
-        task.add_done_callback(self._retiring.discard)
+        task.add_done_callback(retired)
 
     async def drain(self) -> None:
         """Take no more queries and answer what has arrived. To be closed after it."""

@@ -13,6 +13,7 @@ import dns.tsig
 
 from dnsserver.skydns.key import Key
 from tests.load import Load
+from tests.overload.others import resident
 from tests.programs import DnsServer, Resolver, eventually
 from tests.secondaries import KEY, SECRET
 from tools.embedded_etcd import free_port
@@ -55,6 +56,24 @@ def test_under_load_no_answer_is_lost_or_wrong_and_the_socket_stays(tmp_path):
         assert load.wrong == []
         assert load.lost == 0
         assert udp_inode(server.port) == inode
+
+
+def test_reloads_give_back_the_memory_of_what_they_replace(etcd, store, prefix, tmp_path):
+    put(store, prefix, "local/k8s/web", "192.0.2.1")
+    settings = {"etcd": etcd.endpoint, "prefix": prefix}
+
+    def reload_often(times: int) -> int:
+        for turn in range(times):
+            server.configure(zones=zones("k8s.local=192.0.2.1", f"example=192.0.2.{turn}"), **settings)
+            server.reload()
+        return resident(server.process.pid)
+
+    with DnsServer(tmp_path, zones=zones("k8s.local=192.0.2.1"), **settings) as server:
+        server.wait_ready()
+        before = reload_often(20)
+        kept = (reload_often(60) - before) / 60
+        assert server.data("web.k8s.local") == {"192.0.2.1"}
+    assert kept < 30 << 10
 
 
 def test_a_faulty_file_is_refused_whole_and_told_and_counted(tmp_path):
