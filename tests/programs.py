@@ -142,7 +142,11 @@ class DnsServer(Program, Resolver):
         self.config = directory / f"zone-{self.port}.yaml"
         self.configure(zones=zones, etcd=etcd, prefix=prefix, settings=settings)
         Program.__init__(self, "dnsserver", "--config", str(self.config), *more)
-        self.wait_for("serves")
+        try:
+            self.wait_for("serves")
+        except BaseException:
+            self.process.kill()
+            raise
 
     def configure(
         self,
