@@ -12,7 +12,9 @@ from typing import Final, NamedTuple
 import pytest
 
 from dnsserver.transport.sockets import RECEIVE_BUFFER
-from tests.overload.flood import DATAGRAMS, STREAMS
+from dnsserver.transport.tcp import OUTPUT
+from dnsserver.wire.const import TCP_MAXIMUM
+from tests.overload.flood import CONNECTIONS, DATAGRAMS, STREAMS
 from tests.overload.others import Service, watching
 from tests.programs import DnsServer, eventually
 
@@ -29,8 +31,11 @@ zones:
 """
 FLOODER: Final = "127.0.9.9"
 
-MEMORY: Final = 24 << 20
-"""Octets that a flood may add: mostly 100 stuck connections with some 64 to 130 KiB of responses each."""
+READ: Final = 256_000
+"""Octets that one read of uvloop's brings at most."""
+
+MEMORY: Final = CONNECTIONS * (READ + OUTPUT + TCP_MAXIMUM)
+"""Octets that a flood may add: of each stuck connection one read, responses up to the bound, one more."""
 
 HELD: Final = 2 * RECEIVE_BUFFER / 768
 """Small datagrams in the receive buffer: the kernel doubles what is asked for, and counts 768 for each."""
@@ -68,13 +73,13 @@ class Outcome(NamedTuple):
 
 def flooded(server: DnsServer, kind: str, seconds: float) -> Outcome:
     """Flood a server, and see that it answers all again at once after it."""
-    before = server.metric("dnsserver_responses_total")
+    before = server.metric("coredns_dns_responses_total")
     with watching(server.port, server.process.pid) as watch:
         memory = watch.memory
         module = [sys.executable, "-m", "tests.overload.flood"]
         command = [*module, kind, FLOODER, str(server.port), str(seconds)]
         run = subprocess.run(command, capture_output=True, text=True, check=True)
-    answered = server.metric("dnsserver_responses_total") - before
+    answered = server.metric("coredns_dns_responses_total") - before
     eventually(lambda: all(server.rcode("www.k8s.local.") == "NOERROR" for _ in range(20)), 2)
     outcome = Outcome(
         int(run.stdout) / seconds, answered / seconds, watch.udp, watch.tcp, watch.memory - memory
