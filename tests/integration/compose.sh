@@ -4,7 +4,8 @@
 # usage: compose.sh, with docker (and its compose plugin), git and dig
 #
 # DNS_PORT (1053), BASE and ETCD_IMAGE are docker-compose.yml's. The first run builds both images, which takes
-# minutes. Ends with status 0 after the last line "ok", and leaves nothing but the images and their layers.
+# minutes. Ends with status 0 after the last line "ok", with 75 where a package registry could not be reached,
+# and leaves nothing but the images and their layers.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -51,7 +52,11 @@ git clone -q . "$clone"
 # One after the other: they share layers. Once more if need be: a package registry fails at times.
 build() { compose build dnsserver && compose build syncer; }
 log=$clone/.git/build.log
-build > "$log" 2>&1 || build >> "$log" 2>&1 || { tail -n 40 "$log" >&2; exit 1; }
+build > "$log" 2>&1 || build >> "$log" 2>&1 || {
+  tail -n 40 "$log" >&2
+  ! grep -q "Failed to fetch\|timed out\|Temporary failure in name resolution" "$log" || exit 75
+  exit 1
+}
 tell "both images are built"
 compose up --detach --wait --wait-timeout 120 > "$clone/.git/up.log" 2>&1 || { cat "$clone/.git/up.log" >&2; exit 1; }
 tell "etcd, dnsserver and syncer are up and healthy"
