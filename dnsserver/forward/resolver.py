@@ -89,7 +89,10 @@ class Resolver:
             self._in_flight -= len(waiting)
         self.cache.put(asked, entry)
         for done in waiting:
-            done(entry, 0.0)
+            try:
+                done(entry, 0.0)
+            except Exception as error:
+                self._on_fault(error)
 
     async def _answer(self, asked: Asked) -> Entry:
         refused: set[Upstream] = set()

@@ -372,6 +372,14 @@ async def test_a_fault_here_is_told_and_a_failure_for_all_who_wait(resolver, fau
         assert [type(fault) for fault in faults] == [ZeroDivisionError]
 
 
+async def test_a_fault_of_one_who_waits_is_told_and_costs_the_others_nothing(resolver, faults):
+    async with upstream() as good:
+        found = resolver(good.address)
+        assert found.resolve(ASKED, lambda entry, age: 1 / 0)
+        assert address_in(await asyncio.wait_for(resolve(found), 5)) == "192.0.2.1"
+        assert [type(fault) for fault in faults] == [ZeroDivisionError]
+
+
 async def test_where_there_is_no_file_descriptor_left_no_upstream_is_blamed(resolver):
     async with upstream() as good:
         found = resolver(good.address, failures=1)
