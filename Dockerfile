@@ -23,7 +23,7 @@ FROM dependencies AS build-dnsserver
 COPY LICENSE README.md ./
 COPY dnsserver dnsserver
 COPY syncer syncer
-RUN /opt/uv/bin/uv sync --frozen --no-dev --no-editable
+RUN /opt/uv/bin/uv sync --frozen --no-dev --no-editable && mkdir -p state/dnsserver
 
 FROM dependencies-syncer AS build-syncer
 COPY LICENSE README.md ./
@@ -55,6 +55,8 @@ LABEL org.opencontainers.image.title=dnsserver \
       org.opencontainers.image.licenses=Apache-2.0
 COPY --from=build-dnsserver /opt/app /opt/app
 COPY config/zone.yaml /etc/dnsserver/zone.yaml
+# For DNSSERVER_STATE_DIR, if it is set: a volume that is new takes this directory's owner.
+COPY --from=build-dnsserver --chown=10001:10001 /src/state /var/lib
 # 1053, not 53: without root and capabilities a port below 1024 is not ours. Map 53 to it from outside.
 # As variables they stand above the file, so one written for a host does for the container too.
 ENV DNSSERVER_LISTEN="0.0.0.0:1053,[::]:1053" \

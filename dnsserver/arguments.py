@@ -41,6 +41,7 @@ SETTINGS: Final = (
     Setting(("etcd", "ca_file"), False, "certificates that sign etcd's"),
     Setting(("etcd", "cert_file"), False, "own certificate for etcd"),
     Setting(("etcd", "key_file"), False, "its key"),
+    Setting(("state_dir",), False, "where the last table is kept over a restart"),
     Setting(("metrics", "listen"), False, "ADDRESS:PORT of /metrics"),
     Setting(("health", "listen"), False, "ADDRESS:PORT of /health"),
     Setting(("ready", "listen"), False, "ADDRESS:PORT of /ready"),

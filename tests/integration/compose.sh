@@ -84,6 +84,11 @@ expect "the edited example" 172.22.132.20 A stilton.k8s.local
 
 compose stop etcd > /dev/null 2>&1
 expect "without etcd" 172.22.132.20 A stilton.k8s.local
+is "dnsserver has written its table" written compose exec -T dnsserver timeout 20 sh -c \
+  'until grep -q 172.22.132.20 /var/lib/dnsserver/table; do sleep 0.2; done; echo written'
+compose kill dnsserver > /dev/null 2>&1
+compose up --detach --no-deps --force-recreate dnsserver > /dev/null 2>&1
+expect "killed, and anew without etcd" 172.22.132.20 A stilton.k8s.local
 sed -i 's/172\.22\.132\.20$/172.22.132.30/' "$clone/config/examples/cheese.yaml"
 compose start etcd > /dev/null 2>&1
 expect "edited while etcd was away" 172.22.132.30 A stilton.k8s.local

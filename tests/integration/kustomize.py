@@ -48,8 +48,8 @@ def environment(pod: dict) -> dict[str, str]:
     return {e["name"]: e["value"] for e in container.get("env", []) if "value" in e}
 
 
-def mount_secrets(objects: list[dict], certificates: Path, name: str, directory: Path) -> dict[str, str]:
-    """Lay the Secrets that a workload mounts below `directory`, as a kubelet would.
+def mount_volumes(objects: list[dict], certificates: Path, name: str, directory: Path) -> dict[str, str]:
+    """Lay the Secrets and empty directories that a workload mounts below `directory`, as a kubelet would.
 
     Returns where it sees each, and where that is.
     """
@@ -57,13 +57,14 @@ def mount_secrets(objects: list[dict], certificates: Path, name: str, directory:
     pod, mounts = workloads(objects)[name], {}
     [container] = pod["containers"]
     for volume in pod.get("volumes", []):
-        if "secret" not in volume:
+        if "configMap" in volume:
             continue
         [mount] = [m for m in container["volumeMounts"] if m["name"] == volume["name"]]
         place = directory / name / volume["name"]
         place.mkdir(parents=True)
-        for key, data in secrets[volume["secret"]["secretName"]]["data"].items():
-            (place / key).write_bytes(base64.b64decode(data))
+        data = secrets[volume["secret"]["secretName"]]["data"] if "secret" in volume else {}
+        for key, value in data.items():
+            (place / key).write_bytes(base64.b64decode(value))
         mounts[mount["mountPath"]] = str(place)
     return mounts
 

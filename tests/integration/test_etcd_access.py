@@ -18,7 +18,7 @@ from dnsserver.skydns.store import Store
 from tests.integration.kustomize import (
     MANIFESTS,
     environment,
-    mount_secrets,
+    mount_volumes,
     of_kind,
     render,
     replaced,
@@ -159,7 +159,7 @@ class Cluster:
 
     def variables(self, name: str) -> dict[str, str]:
         """The variables of a workload; its Secrets are laid out where they say."""
-        place = mount_secrets(self._objects, self._certificates, name, self._directory)
+        place = mount_volumes(self._objects, self._certificates, name, self._directory)
         hosts = {host: f"127.0.0.1:{port}" for host, port in self._ports.items()}
         return replaced(environment(workloads(self._objects)[name]), place | hosts)
 
@@ -260,6 +260,7 @@ def test_the_overlay_tls_works_and_with_users_each_certificate_has_its_own_right
         eventually(lambda: server.data("cheddar.k8s.local") == {"10.9.0.2"}, 60, syncer.log() + server.log())
         print(f"\nserved {time.monotonic() - began:.1f} s after users were made")
         check_rights(cluster.admin("dnsserver"), cluster.admin("syncer"))
+        eventually(lambda: (Path(variables["DNSSERVER_STATE_DIR"]) / "table").exists(), 15)
 
     said = cluster.admin()("get", "/skydns/", "--prefix")
     assert "Error" in said, "a client without a certificate"

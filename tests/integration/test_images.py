@@ -154,6 +154,18 @@ def test_syncer_takes_the_arguments_that_compose_gives_it(compose, monkeypatch):
     assert mount.split(":")[1] == str(config.manifests)
 
 
+def test_dnsserver_keeps_its_table_on_a_named_volume_that_is_its_users(compose, stages):
+    """A new volume takes the owner of the directory that the image has there."""
+    service = compose["services"]["dnsserver"]
+    [(volume, path)] = [v.split(":") for v in service["volumes"] if not v.startswith("./")]
+    assert volume in compose["volumes"]
+    assert service["environment"]["DNSSERVER_STATE_DIR"] == path == "/var/lib/dnsserver"
+    assert "mkdir -p state/dnsserver" in instructions(stages["build-dnsserver"], "RUN")[-1]
+    assert "--from=build-dnsserver --chown=10001:10001 /src/state /var/lib" in instructions(
+        stages["dnsserver"], "COPY"
+    )
+
+
 def test_etcd_is_checked_and_its_data_is_on_a_named_volume(compose):
     etcd = compose["services"]["etcd"]
     assert "healthcheck" in etcd

@@ -19,7 +19,7 @@ from tests.integration.kustomize import (
     OVERLAYS,
     environment,
     kubectl,
-    mount_secrets,
+    mount_volumes,
     of_kind,
     render,
     replaced,
@@ -137,7 +137,7 @@ def test_dnsserver_finds_no_fault_in_what_it_is_given(rendered, certificates, tm
     [zone] = of_kind(rendered, "ConfigMap").values()
     path = tmp_path / "zone.yaml"
     path.write_text(zone["data"]["zone.yaml"])
-    mounts = mount_secrets(rendered, certificates, "dnsserver", tmp_path)
+    mounts = mount_volumes(rendered, certificates, "dnsserver", tmp_path)
     done = check(path, replaced(environment(workloads(rendered)["dnsserver"]), mounts))
     assert done.returncode == 0, done.stderr
 
@@ -189,6 +189,17 @@ def test_etcd_keeps_its_data_on_a_volume_claim(rendered):
     mount = next(m for m in container["volumeMounts"] if not m.get("readOnly"))
     assert mount["name"] == claim["metadata"]["name"]
     assert environment(etcd["template"]["spec"])["ETCD_DATA_DIR"].startswith(f"{mount['mountPath']}/")
+
+
+def test_dnsserver_keeps_its_table_where_its_group_may_write_and_there_is_room_for_two(rendered):
+    pod = workloads(rendered)["dnsserver"]
+    [container] = pod["containers"]
+    [volume] = [v for v in pod["volumes"] if "emptyDir" in v]
+    [mount] = [m for m in container["volumeMounts"] if m["name"] == volume["name"]]
+    assert environment(pod)["DNSSERVER_STATE_DIR"] == mount["mountPath"]
+    assert pod["securityContext"]["fsGroup"] == pod["securityContext"]["runAsGroup"]
+    # A record takes less room on disk than in memory, and two tables are there while one is written.
+    assert (volume["emptyDir"]["sizeLimit"], container["resources"]["limits"]["memory"]) == ("1Gi", "512Mi")
 
 
 @pytest.mark.parametrize("overlay", ["ha", "tls"])

@@ -51,14 +51,19 @@ def test_only_the_syncer_gets_a_token(objects):
     assert accounts == {"dnsserver": None, "etcd": None, "syncer": "syncer"}
 
 
-def test_nothing_of_the_node_is_mounted_and_all_but_etcds_data_is_read_only(objects):
+WRITABLE = {"dnsserver": ["/var/lib/dnsserver"], "etcd": ["/var/lib/etcd"], "syncer": []}
+"""Where a container may write: the last table of dnsserver, and etcd's data."""
+
+
+def test_nothing_of_the_node_is_mounted_and_only_state_is_writable_within_a_limit(objects):
     for name, pod in workloads(objects).items():
         for volume in pod.get("volumes", []):
-            assert volume.keys() <= {"name", "configMap", "secret"}, (name, volume)
+            assert volume.keys() <= {"name", "configMap", "secret", "emptyDir"}, (name, volume)
             assert volume.get("secret", {}).get("defaultMode", 0) & 0o007 == 0, (name, volume)
+            assert volume.get("emptyDir", {"sizeLimit": ""}).keys() == {"sizeLimit"}, (name, volume)
         [container] = pod["containers"]
-        writable = [m["name"] for m in container.get("volumeMounts", []) if not m.get("readOnly")]
-        assert writable == (["data"] if name == "etcd" else []), name
+        writable = [m["mountPath"] for m in container.get("volumeMounts", []) if not m.get("readOnly")]
+        assert writable == WRITABLE[name], name
 
 
 def test_no_secret_is_in_a_variable_or_an_argument(objects):

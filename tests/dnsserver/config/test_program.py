@@ -157,6 +157,7 @@ def test_the_names_that_people_type_stay():
     names = {setting.flag: setting.variable for setting in SETTINGS}
     assert names["--listen"] == "DNSSERVER_LISTEN"
     assert names["--etcd-endpoints"] == "DNSSERVER_ETCD_ENDPOINTS"
+    assert names["--state-dir"] == "DNSSERVER_STATE_DIR"
     assert names["--metrics-listen"] == "DNSSERVER_METRICS_LISTEN"
     assert names["--etcd-password-file"] == "DNSSERVER_ETCD_PASSWORD_FILE"
 
