@@ -1,7 +1,8 @@
 """A read-only HTTP listener: GET of fixed paths, one small request a connection.
 
-For probes and scrapes on a port of its own. It reads at most one request head of 8 KiB within five
-seconds, answers, and closes; anything but GET or HEAD of a known path is refused.
+For probes and scrapes on a port of its own. It reads at most one request head of 8 KiB, answers and closes,
+all within five seconds; anything but GET or HEAD of a known path is refused. Connections beyond the limit
+cost the oldest, first of those that have sent no request yet: whoever is silent keeps nobody out.
 """
 
 import asyncio
@@ -36,21 +37,29 @@ async def serve(host: str, port: int, pages: Mapping[str, Handler]) -> asyncio.S
     Raises:
         OSError: the address cannot be taken.
     """
-    connections = 0
+    exchanges: dict[asyncio.Timeout, bool] = {}
+    """Those under way by whether they have a request, the oldest first."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal connections
-        connections += 1
+        if len(exchanges) >= MAX_CONNECTIONS:
+            oldest = min(exchanges, key=exchanges.__getitem__)
+            del exchanges[oldest]
+            if not oldest.expired():
+                oldest.reschedule(0)  # its time is over
+        limit = asyncio.timeout(TIMEOUT)
         try:
-            if connections <= MAX_CONNECTIONS:
-                async with asyncio.timeout(TIMEOUT):
-                    writer.write(await _answer(await reader.readuntil(b"\r\n\r\n"), pages))
-                    await writer.drain()
+            async with limit:
+                exchanges[limit] = False
+                head = await reader.readuntil(b"\r\n\r\n")
+                exchanges[limit] = True
+                writer.write(await _answer(head, pages))
+                writer.close()
+                await writer.wait_closed()
         except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass
         finally:
-            connections -= 1
-            writer.close()
+            exchanges.pop(limit, None)
+            writer.transport.abort()
 
     return await asyncio.start_server(connected, host, port, limit=MAX_HEAD)
 

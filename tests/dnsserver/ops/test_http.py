@@ -1,22 +1,41 @@
 """The listener of the pages, as seen by who means ill: real sockets on loopback."""
 
 import asyncio
+import contextlib
+import os
+import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
 from dnsserver.ops import http
-from dnsserver.ops.http import MAX_CONNECTIONS, MAX_HEAD, Page
+from dnsserver.ops.http import MAX_CONNECTIONS, MAX_HEAD, TIMEOUT, Page
 
 GET = b"GET /page HTTP/1.1\r\nHost: x\r\n\r\n"
+GET_LARGE = b"GET /large HTTP/1.1\r\n\r\n"
+
+PAGES = {
+    "/page": lambda *_: Page(200, b"the page\n"),
+    "/large": lambda *_: Page(200, bytes(8 << 20)),
+}
+"""The large one is more than the kernel takes for who does not read."""
 
 
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
-    server = await http.serve("127.0.0.1", 0, {"/page": lambda *_: Page(200, b"the page\n")})
-    async with server:
+    async with await http.serve("127.0.0.1", 0, PAGES) as server:
         yield server.sockets[0].getsockname()[1]
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - the server is in this loop
+            await asyncio.sleep(0.01)
 
 
 async def exchange(port: int, request: bytes) -> bytes:
@@ -91,15 +110,79 @@ async def test_who_sends_no_whole_request_is_closed_in_time(port, monkeypatch):
     assert 0.2 <= time.monotonic() - began < 5
 
 
-async def test_more_connections_than_may_be_are_closed_at_once_and_room_is_made_again(port):
-    idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MAX_CONNECTIONS)]
+@contextlib.asynccontextmanager
+async def strangers(port: int, count: int, sends: bytes) -> AsyncIterator[list[socket.socket]]:
+    """Connections of others that send some octets and take nothing of what comes."""
+    opened = []
+    for _ in range(count):
+        opened.append(one := socket.socket())
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        one.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(one, ("127.0.0.1", port))
+        await asyncio.get_running_loop().sock_sendall(one, sends)
     try:
-        assert await exchange(port, GET) == b""
+        yield opened
     finally:
-        for _, writer in idle:
-            writer.close()
-    for _ in range(1000):
-        if await status(port, GET) == 200:
-            return
-        await asyncio.sleep(0.01)
-    pytest.fail("not served again")
+        for one in opened:
+            one.close()
+
+
+@pytest.mark.parametrize(
+    "sends", [b"", b"GET /page HTTP/1.1\r\n", GET_LARGE], ids=["nothing", "half", "whole"]
+)
+async def test_however_many_connections_send_or_read_nothing_a_page_is_given_at_once(port, sends):
+    async with strangers(port, 3 * MAX_CONNECTIONS, sends):
+        for _ in range(20):
+            began = time.monotonic()
+            assert await status(port, GET) == 200
+            assert time.monotonic() - began < TIMEOUT / 5
+
+
+async def test_who_sends_no_request_has_to_go_before_one_that_is_being_answered():
+    answered = asyncio.Event()
+
+    async def slow(path: str, query: str) -> Page:
+        await answered.wait()
+        return Page(200, b"late\n")
+
+    async with await http.serve("127.0.0.1", 0, {"/page": slow}) as server:
+        port = server.sockets[0].getsockname()[1]
+        asked = asyncio.create_task(exchange(port, GET))
+        async with strangers(port, 3 * MAX_CONNECTIONS, b""):
+            answered.set()
+            assert (await asked).endswith(b"late\n")
+
+
+async def test_no_more_connections_are_open_than_may_be(port, monkeypatch):
+    monkeypatch.setattr(http, "TIMEOUT", 60.0)
+    before = descriptors()
+    async with strangers(port, 3 * MAX_CONNECTIONS, b"") as opened:
+        await until(lambda: descriptors() - before - len(opened) <= MAX_CONNECTIONS)
+
+
+async def test_one_that_takes_its_time_to_end_keeps_no_other_out(monkeypatch):
+    monkeypatch.setattr(http, "TIMEOUT", 0.05)
+    monkeypatch.setattr(http, "MAX_CONNECTIONS", 1)
+    ending, ended = asyncio.Event(), asyncio.Event()
+
+    async def slow(path: str, query: str) -> Page:
+        try:
+            return await asyncio.Future()
+        finally:
+            ending.set()
+            await ended.wait()
+
+    async with await http.serve("127.0.0.1", 0, PAGES | {"/slow": slow}) as server:
+        port = server.sockets[0].getsockname()[1]
+        asked = asyncio.create_task(exchange(port, b"GET /slow HTTP/1.1\r\n\r\n"))
+        await ending.wait()
+        assert await status(port, GET) == 200
+        ended.set()
+        assert await asked == b""
+
+
+async def test_who_does_not_take_the_page_is_closed_in_time_and_costs_no_memory_any_more(port, monkeypatch):
+    monkeypatch.setattr(http, "TIMEOUT", 0.2)
+    before = descriptors()
+    async with strangers(port, 8, GET_LARGE) as opened:
+        await until(lambda: descriptors() - before == len(opened))
