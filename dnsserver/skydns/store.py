@@ -207,7 +207,8 @@ class Store(Connection):
         Raises:
             Conflict: an expected key has changed; nothing was written.
             Fenced: the fence has fallen; nothing was written.
-            StoreUnavailable: it is not known whether it was written: read before the next attempt.
+            StoreUnavailable: it is not known whether it was written, or will be yet by a member that stands
+                still and goes on. Read before the next attempt, and expect what was read.
             ValueError: more than MAX_OPERATIONS keys.
         """
         if len(puts) + len(deletes) > MAX_OPERATIONS or len(expected) > MAX_OPERATIONS:

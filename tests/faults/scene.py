@@ -2,23 +2,19 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
 from dnsserver.skydns.address import EtcdAddress
-from dnsserver.skydns.connection import StoreUnavailable
-from dnsserver.skydns.key import Key
-from dnsserver.skydns.store import MAX_OPERATIONS, Store
+from dnsserver.skydns.store import Store
 from tests.faults.load import Check, Live, Load, has, is_denied
+from tests.faults.writer import Values, Writer
 from tests.programs import DnsServer, eventually
 
 NAMES = 100
 """Names that stay as they are throughout."""
-
-Values = Mapping[str, str | None]
-"""Names below k8s.local → address, or None: the name goes."""
 
 
 def stable() -> dict[str, str]:
@@ -39,6 +35,7 @@ class Scene:
     ) -> None:
         """Write to etcd at `address`; the server follows it there, or at `endpoints`."""
         self.store = Store(address)
+        self._writer = Writer(self.store)
         self.live = Live()
         self.put(stable() | {"live": self.live.next()})
         section = {"endpoints": list(endpoints or address.endpoints), **(etcd_keys or {})}
@@ -62,21 +59,9 @@ class Scene:
         self.server.__exit__(*error)
         self.store.close()
 
-    def put(self, values: Values, within: float = 10) -> None:
-        """Write names; retried while etcd refuses."""
-        keys = {Key(f"/skydns/local/k8s/{name}/x".encode()): host for name, host in values.items()}
-        names = list(keys)
-        for at in range(0, len(names), MAX_OPERATIONS):
-            part = names[at : at + MAX_OPERATIONS]
-            puts = {
-                key: json.dumps({"host": host, "targetstrip": 1}).encode()
-                for key in part
-                if (host := keys[key])
-            }
-            deletes = [key for key in part if not keys[key]]
-            _retried(lambda puts=puts, deletes=deletes: self.store.commit(  # type: ignore[misc]
-                puts=puts, deletes=deletes, expected={}
-            ), within)  # fmt: skip
+    def put(self, values: Values) -> None:
+        """Write names, whatever happens to etcd meanwhile."""
+        self._writer.put(values)
 
     def update(self) -> None:
         """Give the live name its next address."""
@@ -93,7 +78,13 @@ class Scene:
         """Return the seconds until what is written now is served."""
         self.update()
         began = time.monotonic()
-        eventually(self.live.is_fresh, within, f"the newest address is served: {self.server.log()}")
+        while not self.live.is_fresh():
+            if time.monotonic() - began > within:
+                raise AssertionError(
+                    f"not fresh within {within} s: {self.live.seen} of {self.live.written} is served, "
+                    f"etcd has {self._writer.held('live')!r}: {self.server.log()}"
+                )
+            time.sleep(0.005)
         return time.monotonic() - began
 
     def follows(self) -> str:
@@ -109,14 +100,3 @@ class Scene:
         self.load.checks |= full
         yield
         self.load.checks = before
-
-
-def _retried(write: Callable[[], object], within: float) -> None:
-    deadline = time.monotonic() + within
-    while True:
-        try:
-            write()
-            return
-        except StoreUnavailable:
-            if time.monotonic() > deadline:
-                raise

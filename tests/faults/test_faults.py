@@ -5,16 +5,11 @@ import pytest
 from tests.faults.run import GROUPS, happen
 from tests.integration.tools import need_tool
 
-NOW_AND_THEN = {"the member we follow stopped (SIGSTOP)"}
-"""In some runs nothing new is served within 30 s after it (docs/faults.md): among the long ones it counts."""
-
 
 def all_happen(group, directory, subtests, *, long):
     need_tool("openssl")
     with group.scene(directory) as scene:
         for fault, inject in group.faults.items():
-            if fault in NOW_AND_THEN and not long:
-                continue
             with subtests.test(fault):
                 assert happen(fault, inject, scene, long=long).failures() == []
         assert "Traceback" not in scene.server.log()
