@@ -94,11 +94,14 @@ class Connection:
         except (grpc.RpcError, ValueError) as error:  # ValueError: the channel was closed meanwhile
             raise self._failure(client, error) from None
 
-    def begin(self, method: Callable[[Any], Any], request: Any) -> Callable[[], Any]:
+    def begin(
+        self, method: Callable[[Any], Any], request: Any, timeout: float | None = None
+    ) -> Callable[[], Any]:
         """Begin one unary call; return what waits for its end, and raises what `call` does."""
         client = self._connect()
         try:
-            future = method(client).future(request, timeout=self._call_timeout, metadata=client.metadata)
+            timeout = timeout or self._call_timeout
+            future = method(client).future(request, timeout=timeout, metadata=client.metadata)
         except ValueError as error:  # the channel was closed meanwhile
             raise self._failure(client, error) from None
 

@@ -10,10 +10,13 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+from google.protobuf.message import DecodeError
+
 from dnsserver.skydns import etcdpb
-from dnsserver.skydns.connection import Compacted, Connection
+from dnsserver.skydns.connection import Compacted, Connection, StoreUnavailable
 from dnsserver.skydns.entry import Batch, Entry, Head, Page
 from dnsserver.skydns.key import Key, range_end
+from dnsserver.skydns.pieces import pieces
 
 etcdpb.install()
 
@@ -28,10 +31,16 @@ PROBE_TIMEOUT: Final = 3.0
 PAGE: Final = 1000
 """Keys that the first call for a snapshot returns."""
 
-PAGE_OCTETS: Final = 1 << 20
+PAGE_OCTETS: Final = 1 << 22
 """What a page should have: the next is of so many keys. For each etcd walks over all keys that follow."""
 
-MAX_PAGE: Final = 20_000
+MAX_PAGE: Final = 50_000
+
+PAGE_TIMEOUT: Final = 10.0
+"""Seconds until a page must be there."""
+
+PIECE: Final = 1000
+"""Keys that are parsed at once: some tenth of a millisecond, in which no other thread runs."""
 
 MAX_OPERATIONS: Final = 127
 """Keys one transaction may write; etcd's --max-txn-ops is 128, and one is left for a fence."""
@@ -86,24 +95,32 @@ class Store(Connection):
         """
         end = range_end(prefix)
 
-        def page(start: Key, size: int, revision: int) -> Callable[[], Any]:
+        def call(start: Key, size: int, revision: int) -> Callable[[], Any]:
             request = pb.RangeRequest(
                 key=start, range_end=end, limit=size, revision=revision, keys_only=keys_only
             )
-            return self.begin(lambda client: client.kvstub.Range, request)
+            return self.begin(_range, request, PAGE_TIMEOUT)
 
-        waiting, revision = page(prefix, size, 0), 0
+        waiting, revision = call(prefix, size, 0), 0
         while True:
-            response = waiting()
-            revision = revision or response.header.revision
-            entries = [_entry(kv) for kv in response.kvs]
-            if response.more:
+            parts = pieces(waiting(), PIECE)
+            header, last = self._range_response(parts[0]).header, self._range_response(parts[-1])
+            revision = revision or header.revision
+            if last.more:
                 # Under way while this page is decoded and applied.
-                size = min(max(size * PAGE_OCTETS // response.ByteSize(), 1), size * 4, MAX_PAGE)
-                waiting = page(Key(entries[-1].key + b"\0"), size, revision)
-            yield Page(entries, revision, response.header.cluster_id)
-            if not response.more:
+                size = min(max(size * PAGE_OCTETS // sum(map(len, parts)), 1), size * 4, MAX_PAGE)
+                waiting = call(Key(last.kvs[-1].key + b"\0"), size, revision)
+            for part in parts:
+                entries = [_entry(kv) for kv in self._range_response(part).kvs]
+                yield Page(entries, revision, header.cluster_id)
+            if not last.more:
                 return
+
+    def _range_response(self, octets: bytes) -> Any:
+        try:
+            return pb.RangeResponse.FromString(octets)
+        except DecodeError as error:
+            raise StoreUnavailable(f"{self.endpoint}: {error}") from None
 
     def watch(self, prefix: Key, revision: int, probe_interval: float = PROBE_INTERVAL) -> Iterator[Batch]:
         """Yield every change below `prefix` from `revision` on, whole revisions only, in order.
@@ -245,6 +262,13 @@ class Store(Connection):
 
 class _Ended(Exception):
     """A watch came to its end, as no watch should."""
+
+
+def _range(client: Any) -> Any:
+    """Return the call for a range whose response stays in octets."""
+    return client.channel.unary_unary(
+        "/etcdserverpb.KV/Range", request_serializer=pb.RangeRequest.SerializeToString
+    )
 
 
 def _entry(kv: Any, *, deleted: bool = False) -> Entry:
