@@ -1,14 +1,33 @@
 """The seam between transports and what answers: who is asked for a response, and what it may be.
 
-A transport first asks a `Respond`, which needs the octets alone; for what that has no response for, or where
-there is none, it asks a `Handle`, which is told the client. What only some clients may have, and what takes
-time, stands behind a Handle, and one Handle may stand around another.
+A transport first asks who is `Responding`, which needs the octets alone; for what that has no response for,
+or where there is none, it asks a `Handle`, which is told the client. What only some clients may have, and
+what takes time, stands behind a Handle, and one Handle may stand around another.
 """
 
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 Respond = Callable[[bytes], bytes | None]
 """message → its response; None: ask a Handle."""
+
+Parts = tuple[bytes, int, bytes]
+"""A response by what it has of the query: id and question are the same. Octets 2..12; of the query's octets
+how many at the end it does not have; and what stands there instead."""
+
+Find = Callable[[bytes, bytes], Parts | None]
+"""(octets 2..12 of a message, those behind) → its response, if it is known already; None: ask a Respond."""
+
+
+class Responding(Protocol):
+    """What needs the octets alone. What is found by `find` is what `respond` responds."""
+
+    @property
+    def find(self) -> Find: ...
+
+    @property
+    def respond(self) -> Respond: ...
+
 
 Reply = Callable[[bytes | None], None]
 """Sends a response to the client that a Handle was told of, from the address that it asked; None if there

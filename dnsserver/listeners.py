@@ -10,7 +10,7 @@ from prometheus_client.core import Metric
 
 from dnsserver import metrics
 from dnsserver.answer.tally import Transport
-from dnsserver.handle import Handle, Respond
+from dnsserver.handle import Handle, Responding
 from dnsserver.transport.filter import Rule
 from dnsserver.transport.sockets import Address, Sockets
 from dnsserver.transport.tcp import TcpListener
@@ -23,7 +23,7 @@ DRAIN: Final = 5.0
 class Listeners:
     def __init__(
         self,
-        answering: Callable[[Transport, Address], tuple[Respond | None, Handle]],
+        answering: Callable[[Transport, Address], tuple[Responding | None, Handle]],
         admits: Callable[[bytes], bool],
         dropped: Callable[[], Iterable[Rule]],
     ) -> None:

@@ -13,7 +13,7 @@ from dnsserver.answer.respond import Responder
 from dnsserver.answer.tally import Transport
 from dnsserver.config import models
 from dnsserver.config.secrets import cookie_secrets
-from dnsserver.handle import Handle, Respond, Response
+from dnsserver.handle import Handle, Respond, Responding, Response
 from dnsserver.limits.access import Access, Rule, action_of
 from dnsserver.limits.cookies import Cookies
 from dnsserver.limits.networks import Network, first_list
@@ -92,14 +92,14 @@ class Policies:
 
     def around(
         self, responder: Responder, deferred: Handle, transport: Transport, table: ZoneTable
-    ) -> tuple[Respond | None, Handle]:
+    ) -> tuple[Responding | None, Handle]:
         """Return what a transport asks first and then, with the policies around both.
 
         Where there is no policy it is asked for the octets alone, as cheaply as without this.
         """
         rates = self._rates if transport == "udp" else None
         if not (self._access or self._cookies or self._log or rates):
-            return responder.respond, deferred
+            return responder, deferred
         handle = answer = _either(responder.respond, deferred)
         if rates:
             handle = rates.around(answer, table.nodes.__contains__)

@@ -13,7 +13,7 @@ from dnsserver import metrics
 from dnsserver.answer.tally import Tally, Transport
 from dnsserver.config import models
 from dnsserver.generation import Generation
-from dnsserver.handle import Handle, Respond
+from dnsserver.handle import Handle, Responding
 from dnsserver.listeners import Listeners
 from dnsserver.ops import http
 from dnsserver.ops.metrics import Metrics
@@ -132,7 +132,7 @@ class Server:
         if hasattr(self, "_generation"):
             await self._generation.close()
 
-    def _answering(self, transport: Transport, address: Address) -> tuple[Respond | None, Handle]:
+    def _answering(self, transport: Transport, address: Address) -> tuple[Responding | None, Handle]:
         generation = self._generation
         responder, deferred = generation.responder(transport, str(address)), generation.deferred(transport)
         return self._policies.around(responder, deferred, transport, generation.table)

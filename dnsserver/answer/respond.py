@@ -1,8 +1,8 @@
 """One datagram or TCP message in, the octets of its response out, or None.
 
-There are two ways through. `slow` is the definition: it parses, looks up and renders. `respond` is the
-way most queries go: nothing but slices and dict lookups in what `slow` compiled before. Their law is
-`respond(query) == slow(query)`, order of addresses aside; when in doubt `respond` calls `slow`.
+There are two ways through. `slow` is the definition: it parses, looks up and renders. `find` is the way most
+queries go: nothing but slices and dict lookups in what `slow` compiled before. `respond` is both, and its law
+is `respond(query) == slow(query)`, order of addresses aside; when in doubt `find` finds nothing.
 
 Why a hit needs no check of the name: the octets of a question, folded, equal those of a stored one only if
 its labels do, and a stored name is whole and ends where its root label does.
@@ -14,19 +14,18 @@ from typing import Final
 
 from dnsserver.answer import render
 from dnsserver.answer.absent import absent
-from dnsserver.answer.edns import EDE, KEEPALIVE, NSID, OPT_OCTETS, OPTION_OCTETS, Opts
+from dnsserver.answer.edns import COOKIE_OCTETS, EDE, KEEPALIVE, NSID, OPT_OCTETS, OPTION_OCTETS, Opts
 from dnsserver.answer.identity import SILENT, Identity, chaos
 from dnsserver.answer.kept import META, VIEWS, denial, in_wire_form, is_kept
 from dnsserver.answer.lookup import Answer, lookup
 from dnsserver.answer.render import Compiled
 from dnsserver.answer.tally import Listener, Tally, Transport, kind_of
+from dnsserver.handle import Find, Parts
 from dnsserver.wire import const
 from dnsserver.wire.message import Edns, Header, Question, extras_of, header_of, question_of
 from dnsserver.wire.name import FormatError, Name, to_text
 from dnsserver.zone.node import Node
 from dnsserver.zone.table import ZoneTable
-
-Respond = Callable[[bytes], bytes | None]
 
 _PLAIN: Final = {
     (rd << 8 | ad << 5 | cd << 4).to_bytes(2, "big") + b"\0\1\0\0\0\0\0" + bytes((opt,)): rd | opt << 1
@@ -74,52 +73,64 @@ class Responder:
         self._counts = tally.counts(Listener(transport, server))
         self._udp = transport == "udp"
         self._on_fault = on_fault
-        self.respond: Final[Respond] = self._fast_path()
+        self._otherwise = partial(self.slow, forwards=True) if forwards else self.slow
+        self.find: Final[Find] = self._fast_path()
 
-    def _fast_path(self) -> Respond:
+    def _fast_path(self) -> Find:
         find_answer: Callable[[bytes], Compiled | None] = self._table.answers.get
-        find_plain, otherwise, join = _PLAIN.get, absent(self._table), b"".join
+        find_plain, otherwise = _PLAIN.get, absent(self._table)
         counts, udp, tally = self._counts, self._udp, self._tally
-        slow = partial(self.slow, forwards=True) if self._forwards else self.slow
         least = const.UDP_MINIMUM if udp else const.TCP_MAXIMUM
         opts = Opts(udp)
         find_opt, opt_at = opts.get, -OPT_OCTETS
+        cookie_at, cookie_end = -COOKIE_OCTETS, OPTION_OCTETS - COOKIE_OCTETS
 
-        def respond(query: bytes) -> bytes | None:
-            kind = find_plain(query[2:12])
+        def find(head: bytes, rest: bytes) -> Parts | None:
+            kind = find_plain(head)
             if kind is None:
-                return slow(query)
+                return None
             if kind < 2:
-                question, room, tail = query[12:], least, b""
-            elif opt := find_opt(query[opt_at:]):
-                question = query[12:opt_at]
-                room, tail, _ = opt
+                question, room, tail, cut = rest, least, b"", 0
+            elif opt := find_opt(rest[opt_at:]):
+                question = rest[:opt_at]
+                room, tail, cut = opt
+            elif (opt := find_opt(rest[cookie_at:cookie_end])) and opt[2] == COOKIE_OCTETS:
+                question = rest[:cookie_at]
+                room, tail, cut = opt
             else:
-                after = query.find(0, 12) + 5
-                opt = find_opt(query[after : after + OPTION_OCTETS])
-                if opt is None or opt[2] != len(query) - after:
-                    opt = opts.learn(query[after:])
+                after = rest.find(0) + 5
+                opt = find_opt(rest[after : after + OPTION_OCTETS])
+                if opt is None or opt[2] != len(rest) - after:
+                    opt = opts.learn(rest[after:])
                     if opt is None:
-                        return slow(query)
-                question = query[12:after]
-                room, tail, _ = opt
+                        return None
+                question = rest[:after]
+                room, tail, cut = opt
             folded = question.lower()
             answer = find_answer(folded) or otherwise(question, folded)
             if answer is None:
-                return slow(query)
+                return None
             (heads, slot, choice), body = answer
             if choice:
-                bodies, long, cut = choice
+                bodies, long, short = choice
                 body = next(bodies)
                 if long and 12 + len(question) + len(body) > room:
-                    if cut is None:
-                        return slow(query)
-                    heads, body = cut, b""
+                    if short is None:
+                        return None
+                    heads, body = short, b""
                     tally.truncated += 1
             counts[slot] += 1
-            return join((query[:2], heads[kind], question, body, tail))
+            return heads[kind], cut, body + tail
 
-        return respond
+        return find
+
+    def respond(self, query: bytes) -> bytes | None:
+        """Return the response to a message; None if there is none here."""
+        parts = self.find(query[2:12], query[12:])
+        if parts is None:
+            return self._otherwise(query)
+        head, cut, rest = parts
+        return b"".join((query[:2], head, query[12 : len(query) - cut], rest))
 
     def slow(self, query: bytes, reserve: int = 0, *, forwards: bool = False) -> bytes | None:
         """Answer any octets. Total: a fault of ours is a SERVFAIL.

@@ -1,8 +1,9 @@
 """recvmmsg and sendmmsg through ctypes: up to BATCH datagrams a system call, each way.
 
 All structures are made once. Per datagram Python touches nothing but its octets: lengths and flags of a
-whole batch are copied by strided memoryviews. Receive slot k lends its address and its control data to
-send slot k, so a reply goes to who asked, from the address that was asked (RFC 2181 §4.1).
+whole batch are copied by strided memoryviews. A response is written over its query, into the same slot, and
+has that one's address and control data: so it goes to who asked, from the address that was asked
+(RFC 2181 §4.1).
 """
 
 import ctypes
@@ -11,10 +12,9 @@ import socket
 import struct
 import sys
 from array import array
-from collections.abc import Iterator
 from typing import Any, Final, Literal
 
-from dnsserver.handle import Handle, Reply, Respond, Response
+from dnsserver.handle import Find, Handle, Reply, Responding, Response
 from dnsserver.wire.const import UDP_PAYLOAD
 
 BATCH: Final = 128
@@ -79,8 +79,16 @@ _CALLS: Final = _system_calls()
 
 AVAILABLE: Final = _CALLS is not None
 
-_TAKE: Final = [struct.Struct(f"{octets}s").unpack_from for octets in range(SLOT + 1)]
-"""By length: the cheapest way from a buffer to the octets at an offset, as a tuple of one."""
+_OCTETS: Final = [struct.Struct(f"{octets}s") for octets in range(SLOT + 1)]
+_TAKE: Final = [octets.unpack_from for octets in _OCTETS]
+_PUT: Final = [octets.pack_into for octets in _OCTETS]
+"""By length: the cheapest ways from a buffer to the octets at an offset, as a tuple of one, and back."""
+
+_TAKE_PARTS: Final = [
+    struct.Struct(f"2x10s{octets - 12}s" if octets >= 12 else f"{octets}x0s0s").unpack_from
+    for octets in range(SLOT + 1)
+]
+"""The same for what a Find is told of a message."""
 
 
 def _address(buffer: bytearray | memoryview) -> int:
@@ -97,15 +105,13 @@ def _column(messages: Any, field: Any, code: Literal["I", "L"]) -> "memoryview[i
 class Batch:
     """The buffers of one socket. `ready` is called when the socket is readable."""
 
-    def __init__(self, sock: socket.socket, respond: Respond | None, handle: Handle) -> None:
-        """Answer by `respond`, and what that has no response for by `handle`; without it all by `handle`."""
+    def __init__(self, sock: socket.socket, responder: Responding | None, handle: Handle) -> None:
+        """Answer by `responder`, and by `handle` what that has no response for; without it all."""
         assert _CALLS
         self._receive, self._send = _CALLS
         self._sock, self._fd = sock, sock.fileno()
-        self.answer_by(respond, handle)
+        self.answer_by(responder, handle)
         self._client = _CLIENT[sock.family]
-        self._clients: Iterator[tuple[int, tuple[int, bytes]]]
-        """Slots of the batch that are not answered yet, with port and address."""
         self.taken = 0
         """Datagrams, since it began."""
         self._last = 0
@@ -116,10 +122,10 @@ class Batch:
         self._name_octets = 16 if sock.family == socket.AF_INET else _NAME
         # Only such a socket is told which address was asked, and sends from there.
         self._is_wildcard = sock.getsockname()[0] in ("0.0.0.0", "::")
-        self._inbox, self._outbox = bytearray(slots * SLOT), memoryview(bytearray(slots * SLOT))
+        self._box = bytearray(slots * SLOT)
         self._names, self._controls = bytearray(slots * _NAME), bytearray(slots * _CONTROL)
-        self._incoming, self._vectors_in = self._messages(self._inbox)
-        self._outgoing, self._vectors_out = self._messages(self._outbox)
+        self._incoming, self._vectors_in = self._messages()
+        self._outgoing, self._vectors_out = self._messages()
         self._incoming_at, self._outgoing_at = map(ctypes.addressof, (self._incoming, self._outgoing))
         self._in_octets = _column(self._incoming, _Message.octets, "I")
         self._in_controllen = _column(self._incoming, _MsgHdr.controllen, "L")
@@ -132,16 +138,14 @@ class Batch:
         self._no_interface = memoryview(array("I", [0] * BATCH))
         self._full_control = memoryview(array("L", [_CONTROL] * BATCH))
 
-    def answer_by(self, respond: Respond | None, handle: Handle) -> None:
+    def answer_by(self, responder: Responding | None, handle: Handle) -> None:
         """Answer by others from the next batch on."""
-        self._handle = handle
-        self._respond = respond or self._of_client
-        self._asks_all = respond is None
+        self._responder, self._handle = responder, handle
 
-    def _messages(self, boxes: bytearray | memoryview) -> tuple[Any, Any]:
+    def _messages(self) -> tuple[Any, Any]:
         slots = BATCH + 1
         messages, vectors = (_Message * slots)(), (_Vector * slots)()
-        box, name, control = _address(boxes), _address(self._names), _address(self._controls)
+        box, name, control = _address(self._box), _address(self._names), _address(self._controls)
         for k in range(slots):
             vectors[k].base, vectors[k].length = box + k * SLOT, SLOT
             message = messages[k].header
@@ -153,9 +157,7 @@ class Batch:
 
     def ready(self) -> bool:
         """Answer what has arrived, at most ROUNDS batches; say whether there may be more."""
-        receive, respond, fd = self._receive, self._respond, self._fd
-        incoming, take, inbox = self._incoming_at, _TAKE, self._inbox
-        outbox, out_octets = self._outbox, self._out_octets
+        receive, fd, incoming = self._receive, self._fd, self._incoming_at
         for _ in range(ROUNDS):
             count = receive(fd, incoming, BATCH, 0, None)
             if count <= 0:
@@ -167,22 +169,8 @@ class Batch:
                 self._in_controllen[:count] = self._full_control[:count]  # the kernel wrote what it used
                 # An interface given back would be sent through whatever the routes say.
                 self._interface[:count] = self._no_interface[:count]
-            if self._asks_all:
-                self._clients = enumerate(self._client.iter_unpack(memoryview(self._names)[: count * _NAME]))
-            at = first = k = 0
-            for octets in self._in_octets[:count].tolist():
-                reply = respond(take[octets](inbox, at)[0])
-                if reply is None and (reply := self._of_slot(k, octets)) is None:
-                    self._flush(first, k)
-                    out_octets[k] = 0
-                    first = k + 1
-                else:
-                    size = len(reply)
-                    outbox[at : at + size] = reply
-                    out_octets[k] = size
-                k += 1
-                at += SLOT
-            self._flush(first, k)
+            sizes = self._in_octets[:count].tolist()
+            self._flush(self._find(self._responder.find, sizes) if self._responder else self._ask(sizes))
             if count < BATCH:
                 return False
         return True
@@ -192,25 +180,55 @@ class Batch:
         count = self._last
         return self._in_octets[:count].tolist(), [size for size in self._out_octets[:count].tolist() if size]
 
-    def _of_client(self, query: bytes) -> bytes | None:
-        """Ask the handle for the response to the next datagram of the batch."""
-        k, (port, address) = next(self._clients)
-        return self._settled(k, self._handle(query, address, port))
+    def _find(self, find: Find, sizes: list[int]) -> list[int]:
+        """Make queries of so many octets responses, by what is known; return the octets of those.
 
-    def _of_slot(self, k: int, octets: int) -> bytes | None:
-        """Ask the handle for the response to the datagram in slot k, if it was not asked before."""
-        if self._asks_all:
-            return None
-        port, address = self._client.unpack_from(self._names, k * _NAME)
-        query = bytes(self._inbox[k * SLOT : k * SLOT + octets])
-        return self._settled(k, self._handle(query, address, port))
+        They are 0 where there is none.
+        """
+        box, take, put, put_head = self._box, _TAKE_PARTS, _PUT, _PUT[10]
+        made: list[int] = []
+        add, at = made.append, 0
+        for octets in sizes:
+            head, rest = take[octets](box, at)
+            parts = find(head, rest)
+            if parts:
+                head, cut, rest = parts
+                end, added = octets - cut, len(rest)
+                put_head(box, at + 2, head)
+                put[added](box, at + end, rest)
+                add(end + added)
+            else:
+                add(self._respond(len(made), octets))
+            at += SLOT
+        return made
 
-    def _settled(self, k: int, response: Response) -> bytes | None:
-        """Return octets to send now; who answers later is given the means."""
-        if callable(response):
+    def _respond(self, k: int, octets: int) -> int:
+        """Make the query in slot k a response of which nothing is known; return its octets, or 0."""
+        query = _TAKE[octets](self._box, k * SLOT)[0]
+        response: Response = self._responder.respond(query) if self._responder else None
+        if response is None:
+            port, address = self._client.unpack_from(self._names, k * _NAME)
+            response = self._handle(query, address, port)
+        return self._settle(k, response)
+
+    def _ask(self, sizes: list[int]) -> list[int]:
+        """Do as `_find`, by the handle."""
+        box, take, handle, settle = self._box, _TAKE, self._handle, self._settle
+        clients = self._client.iter_unpack(memoryview(self._names)[: len(sizes) * _NAME])
+        return [
+            settle(k, handle(take[octets](box, k * SLOT)[0], address, port))
+            for k, (octets, (port, address)) in enumerate(zip(sizes, clients, strict=True))
+        ]
+
+    def _settle(self, k: int, response: Response) -> int:
+        """Put a response into slot k and return its octets; who answers later is given the means, and 0."""
+        if isinstance(response, bytes):
+            if self._fits(response):
+                _PUT[len(response)](self._box, k * SLOT, response)
+                return len(response)
+        elif callable(response):
             response(self._reply(k))
-            return None
-        return response if isinstance(response, bytes) and self._fits(response) else None
+        return 0
 
     def _fits(self, message: bytes) -> bool:
         if len(message) > UDP_PAYLOAD:
@@ -228,13 +246,23 @@ class Batch:
             self._names[LATE * _NAME : LATE * _NAME + len(name)] = name
             self._controls[LATE * _CONTROL : LATE * _CONTROL + len(control)] = control
             self._out_controllen[LATE] = len(control)
-            self._outbox[LATE * SLOT : LATE * SLOT + len(message)] = message
-            self._out_octets[LATE] = len(message)
-            self._flush(LATE, LATE + 1)
+            self._out_octets[LATE] = self._settle(LATE, message)
+            self._transmit(LATE, LATE + 1)
 
         return reply
 
-    def _flush(self, first: int, end: int) -> None:
+    def _flush(self, sizes: list[int]) -> None:
+        """Send the responses of a batch, of so many octets; 0: there is none."""
+        self._out_octets[: len(sizes)] = memoryview(array("L", sizes))
+        first = 0
+        if 0 in sizes:
+            for k, size in enumerate(sizes):
+                if not size:
+                    self._transmit(first, k)
+                    first = k + 1
+        self._transmit(first, len(sizes))
+
+    def _transmit(self, first: int, end: int) -> None:
         """Send the replies in slots first..end."""
         while first < end:
             sent = self._send(self._fd, self._outgoing_at + first * _MESSAGE, end - first, 0)

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, Final, cast
 
-from dnsserver.handle import Handle, Reply, Respond, Response, nothing
+from dnsserver.handle import Handle, Reply, Responding, Response, nothing
 from dnsserver.transport.sockets import octets_of
 
 IDLE_TIMEOUT: Final = 10.0
@@ -38,7 +38,7 @@ class TcpListener:
 
     def __init__(
         self,
-        respond: Respond | None,
+        responder: Responding | None,
         handle: Handle = nothing,
         *,
         admits: Callable[[bytes], bool] = lambda address: True,
@@ -46,12 +46,12 @@ class TcpListener:
         max_connections: int = MAX_CONNECTIONS,
         max_per_client: int = MAX_PER_CLIENT,
     ) -> None:
-        """Answer by `respond`, and what that has no response for by `handle`; without it all by `handle`.
+        """Answer by `responder`, and what that has no response for by `handle`; without it all by `handle`.
 
         `admits` says whether the octets of an address may have a connection.
         """
         self._admits = admits
-        self.respond, self.handle = respond, handle
+        self.responder, self.handle = responder, handle
         self.max_connections, self.max_per_client = max_connections, max_per_client
         self.connections: dict[_Connection, None] = {}
         """Open ones, the longest idle first."""
@@ -65,9 +65,9 @@ class TcpListener:
         self._empty = asyncio.Event()
         self._empty.set()
 
-    def answer_by(self, respond: Respond | None, handle: Handle) -> None:
+    def answer_by(self, responder: Responding | None, handle: Handle) -> None:
         """Answer by others from now on, also on connections that are open."""
-        self.respond, self.handle = respond, handle
+        self.responder, self.handle = responder, handle
 
     async def start(self, sock: socket.socket) -> None:
         self._server = await self._loop.create_server(lambda: _Connection(self), sock=sock)
@@ -209,7 +209,7 @@ class _Connection(asyncio.Protocol):
             return
         octets, at, size = self._input, 0, 0
         replies: list[bytes] = []
-        respond, handle = self._listener.respond, self._listener.handle
+        responder, handle = self._listener.responder, self._listener.handle
         for _ in range(TURN):
             if len(octets) - at < 2 or size > OUTPUT or self._pending >= PENDING:
                 break
@@ -223,7 +223,7 @@ class _Connection(asyncio.Protocol):
                 break
             message = bytes(memoryview(octets)[at + 2 : end])
             at = end
-            response: Response = respond(message) if respond else None
+            response: Response = responder.respond(message) if responder else None
             if response is None:
                 response = handle(message, self.address, self.port)
             if isinstance(response, bytes):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any, Final, cast
 
-from dnsserver.handle import Handle, Respond, Response, nothing
+from dnsserver.handle import Handle, Responding, Response, nothing
 from dnsserver.transport import mmsg
 from dnsserver.transport.filter import Rule, drop
 from dnsserver.transport.samples import Sampler
@@ -46,9 +46,9 @@ class _Listener:
 class BatchListener(_Listener):
     """Serves a socket by batches from the event loop's reader callback."""
 
-    def __init__(self, sock: socket.socket, respond: Respond | None, handle: Handle) -> None:
+    def __init__(self, sock: socket.socket, responder: Responding | None, handle: Handle) -> None:
         super().__init__(sock)
-        self._batch = mmsg.Batch(sock, respond, handle)
+        self._batch = mmsg.Batch(sock, responder, handle)
         self._finished = False
         self._loop = asyncio.get_running_loop()
         self.samples = Sampler(sock.fileno(), self._batch)
@@ -57,9 +57,9 @@ class BatchListener(_Listener):
     def send_errors(self) -> int:
         return self._batch.send_errors
 
-    def answer_by(self, respond: Respond | None, handle: Handle) -> None:
+    def answer_by(self, responder: Responding | None, handle: Handle) -> None:
         """Answer by others from now on."""
-        self._batch.answer_by(respond, handle)
+        self._batch.answer_by(responder, handle)
 
     def finish(self) -> None:
         """Answer what the kernel still holds, and no more; replies that take time can still be sent."""
@@ -84,23 +84,23 @@ class EndpointListener(_Listener, asyncio.DatagramProtocol):
     It cannot choose the address that a reply leaves from: on a machine with several, listen on each.
     """
 
-    def __init__(self, sock: socket.socket, respond: Respond | None, handle: Handle) -> None:
+    def __init__(self, sock: socket.socket, responder: Responding | None, handle: Handle) -> None:
         super().__init__(sock)
-        self._respond, self._handle = respond, handle
+        self._responder, self._handle = responder, handle
         self._transport: asyncio.DatagramTransport | None = None
         self.send_errors = 0
         self.samples = None
         """There are none here."""
 
-    def answer_by(self, respond: Respond | None, handle: Handle) -> None:
+    def answer_by(self, responder: Responding | None, handle: Handle) -> None:
         """Answer by others from now on."""
-        self._respond, self._handle = respond, handle
+        self._responder, self._handle = responder, handle
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
-        response: Response = self._respond(data) if self._respond else None
+        response: Response = self._responder.respond(data) if self._responder else None
         if response is None:
             response = self._handle(data, octets_of(addr[0]), addr[1])
         if callable(response):
@@ -139,18 +139,18 @@ UdpListener = BatchListener | EndpointListener
 
 async def serve_udp(
     sock: socket.socket,
-    respond: Respond | None,
+    responder: Responding | None,
     handle: Handle = nothing,
     *,
     batched: bool = mmsg.AVAILABLE,
 ) -> UdpListener:
     """Answer the datagrams of a bound socket until `close`.
 
-    `handle` is asked for what `respond` has no response for, or without that for all.
+    `handle` is asked for what `responder` has no response for, or without that for all.
     """
     if batched:
-        return BatchListener(sock, respond, handle)
+        return BatchListener(sock, responder, handle)
     loop = asyncio.get_running_loop()
-    listener = EndpointListener(sock, respond, handle)
+    listener = EndpointListener(sock, responder, handle)
     await loop.create_datagram_endpoint(lambda: listener, sock=sock)
     return listener

@@ -1,7 +1,7 @@
 """The query path gets no slower unnoticed, and keeps nothing of a query. Needs no quiet machine.
 
-The measure is the CPU time of a query in units of a yardstick that runs between: what every answer needs.
-Each is the least of many short samples, for whatever disturbs one only makes it longer.
+The measure is the CPU time of finding an answer in units of a yardstick that runs between: what every answer
+needs. Each is the least of many short samples, for whatever disturbs one only makes it longer.
 """
 
 import random
@@ -13,6 +13,7 @@ from typing import Final
 import pytest
 
 from dnsserver.answer.respond import Responder
+from dnsserver.handle import Find
 from tests.bench.workload import query
 from tests.dnsserver.support import filled, responder
 
@@ -27,14 +28,14 @@ ATTEMPTS: Final = 4
 """A measurement over the budget is made again: what is slower is so each time."""
 
 BUDGETS: Final = {
-    "hot": 1.75,
-    "edns": 2.12,
-    "cookies": 3.25,
-    "0x20": 1.75,
-    "nodata": 3.05,
-    "nxdomain": 3.10,
-    "wildcard": 2.90,
-    "pool": 1.83,
+    "hot": 1.33,
+    "edns": 1.78,
+    "cookies": 2.20,
+    "0x20": 1.33,
+    "nodata": 2.77,
+    "nxdomain": 2.37,
+    "wildcard": 2.40,
+    "pool": 1.41,
 }
 """CPU time of a query by mix, in units of the yardstick, as it was when the path was last changed.
 
@@ -83,7 +84,19 @@ def yardstick() -> Callable[[bytes], bytes]:
     return respond
 
 
-def sample(respond: Callable[[bytes], object], asked: Sequence[bytes]) -> int:
+def parts(asked: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+    return [(message[2:12], message[12:]) for message in asked]
+
+
+def sample(find: Find, asked: Sequence[tuple[bytes, bytes]]) -> int:
+    """Return nanoseconds of CPU time."""
+    began = time.thread_time_ns()
+    for head, rest in asked:
+        find(head, rest)
+    return time.thread_time_ns() - began
+
+
+def sample_of_yardstick(respond: Callable[[bytes], object], asked: Sequence[bytes]) -> int:
     """Return nanoseconds of CPU time."""
     began = time.thread_time_ns()
     for message in asked:
@@ -91,42 +104,45 @@ def sample(respond: Callable[[bytes], object], asked: Sequence[bytes]) -> int:
     return time.thread_time_ns() - began
 
 
-def measured(respond: Callable[[bytes], object], asked: Sequence[bytes]) -> float:
+def measured(find: Find, asked: Sequence[tuple[bytes, bytes]]) -> float:
     """Return the CPU time of `asked` in units of the yardstick."""
     unit, known = yardstick(), queries()["hot"]
-    pairs = [(sample(respond, asked), sample(unit, known)) for _ in range(SAMPLES)]
+    pairs = [(sample(find, asked), sample_of_yardstick(unit, known)) for _ in range(SAMPLES)]
     return min(own for own, _ in pairs) / min(other for _, other in pairs)
+
+
+def warm(mix: str, **options: bool) -> tuple[Find, list[tuple[bytes, bytes]]]:
+    """Return what finds the answers to the queries of a mix, each of which was asked before, and those."""
+    responder, asked = served(**options), queries()[mix]
+    for message in asked:
+        responder.respond(message)
+    return responder.find, parts(asked)
 
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="budgets are those of CPython 3.11")
 @pytest.mark.parametrize("mix", BUDGETS)
 def test_a_query_costs_no_more_than_its_budget(mix):
-    respond, asked = served().respond, queries()[mix]
-    sample(respond, asked)
+    find, asked = warm(mix)
     limit = BUDGETS[mix] * GROWTH
     costs: list[float] = []
     while len(costs) < ATTEMPTS and (not costs or costs[-1] > limit):
-        costs.append(measured(respond, asked))
+        costs.append(measured(find, asked))
     assert min(costs) <= limit, f"{mix}: {min(costs):.2f} yardsticks, budget {BUDGETS[mix]:.2f}"
 
 
 @pytest.mark.parametrize("mix", BUDGETS)
 def test_nothing_is_kept_of_a_query_that_was_asked_before(mix):
-    respond, asked = served().respond, queries()[mix]
+    find, asked = warm(mix)
     for _ in range(3):
-        sample(respond, asked)
+        sample(find, asked)
     before = sys.getallocatedblocks()
     for _ in range(20):
-        sample(respond, asked)
+        sample(find, asked)
     assert sys.getallocatedblocks() - before < QUERIES // 20
 
 
+@pytest.mark.parametrize("forwards", [False, True])
 @pytest.mark.parametrize("mix", BUDGETS)
-def test_with_a_forwarder_what_our_zones_have_is_looked_up_no_more_often(mix, monkeypatch):
-    def looked_up(*_: object, **__: object) -> None:
-        raise AssertionError("looked up again")
-
-    respond, asked = served(forwards=True).respond, queries()[mix]
-    sample(respond, asked)
-    monkeypatch.setattr(Responder, "_slow", looked_up)
-    assert all(respond(message) for message in asked)
+def test_what_was_asked_before_is_found(mix, forwards):
+    find, asked = warm(mix, forwards=forwards)
+    assert all(find(head, rest) for head, rest in asked)

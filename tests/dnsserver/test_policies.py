@@ -218,7 +218,7 @@ def test_where_there_is_no_policy_a_transport_asks_the_responder_itself(tmp_path
     (tmp_path / "zone.yaml").write_text(ZONE)
     served = responder(TABLE)
     running = policies.Policies(load(tmp_path / "zone.yaml"))
-    assert running.around(served, nothing, "udp", TABLE) == (served.respond, nothing)
+    assert running.around(served, nothing, "udp", TABLE) == (served, nothing)
 
 
 ALL = f"""\

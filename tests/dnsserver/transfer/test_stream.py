@@ -4,6 +4,7 @@ import asyncio
 import socket
 import time
 from contextlib import asynccontextmanager, suppress
+from types import SimpleNamespace
 
 from dnsserver.transport.tcp import TcpListener
 
@@ -44,7 +45,8 @@ async def listening(streams: Streams, **options):
     sock.bind(("127.0.0.1", 0))
     sock.listen()
     sock.setblocking(False)
-    listener = TcpListener(lambda query: None if query == STREAM else b"answer", handle=streams, **options)
+    responder = SimpleNamespace(respond=lambda query: None if query == STREAM else b"answer")
+    listener = TcpListener(responder, handle=streams, **options)
     await listener.start(sock)
     try:
         yield sock.getsockname()[1], listener

@@ -12,7 +12,7 @@ import uvloop
 
 from dnsserver.answer.respond import Responder
 from dnsserver.answer.tally import Tally
-from dnsserver.handle import Handle, Respond, nothing
+from dnsserver.handle import Handle, Responding, nothing
 from dnsserver.transport import mmsg
 from dnsserver.transport.sockets import Address, listen_tcp, listen_udp
 from dnsserver.transport.tcp import TcpListener
@@ -62,8 +62,8 @@ class Serving:
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         table, tally = table_of(ZONES), Tally()
-        udp: Respond | None = Responder(table, tally, "udp", raising).respond
-        tcp: Respond | None = Responder(table, tally, "tcp", raising).respond
+        udp: Responding | None = Responder(table, tally, "udp", raising)
+        tcp: Responding | None = Responder(table, tally, "tcp", raising)
         if self._handle:
             udp = tcp = None
         handle = self._handle or nothing
