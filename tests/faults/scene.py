@@ -9,8 +9,8 @@ from typing import Self
 
 from dnsserver.skydns.address import EtcdAddress
 from dnsserver.skydns.store import Store
-from tests.faults.load import Check, Live, Load, has, is_denied
 from tests.faults.writer import Values, Writer
+from tests.load import Check, Live, Load, has, is_denied
 from tests.programs import DnsServer, eventually
 
 NAMES = 100
@@ -43,7 +43,7 @@ class Scene:
         checks: dict[str, Check] = {f"{name}.k8s.local": has(host) for name, host in stable().items()}
         checks |= {f"{name}.gone.k8s.local": is_denied for name in "abcde"}
         checks |= {"live.k8s.local": self.live}
-        self.load = Load(self.server.port, checks, tries=tries)
+        self.load = Load(self.server.port, checks, rate=300, clients=1, tries=tries, timeout=1, tcp=True)
         self.cpu: list[float] = []
         """Shares of a core that the server's etcd threads used, while a fault lasted."""
 

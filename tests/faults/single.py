@@ -6,8 +6,8 @@ from pathlib import Path
 
 from dnsserver.skydns.address import EtcdAddress
 from dnsserver.skydns.key import Key
-from tests.faults.load import either, has, is_denied
 from tests.faults.scene import NAMES, Scene, stable
+from tests.load import either, has, is_denied
 from tests.programs import eventually
 from tests.proxy import Proxy
 from tools.embedded_etcd import EmbeddedEtcd

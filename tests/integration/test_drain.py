@@ -9,7 +9,7 @@ import dns.message
 import pytest
 
 from dnsserver.listeners import DRAIN
-from tests.load import Load
+from tests.load import Load, has
 from tests.programs import DnsServer, children, eventually
 
 ZONES = "zones: [{name: example, records: [{name: a, type: A, data: 192.0.2.1}]}]\n"
@@ -36,7 +36,7 @@ def test_as_a_lame_duck_it_answers_and_is_not_ready(tmp_path, workers):
     settings = f"lameduck: 2\nworkers: {workers}\n"
     with DnsServer(tmp_path, zones=ZONES, settings=settings) as server:
         server.wait_ready()
-        with Load(server.port, {"a.example.": ["192.0.2.1"]}) as load:
+        with Load(server.port, {"a.example.": has("192.0.2.1")}) as load:
             began = time.monotonic()
             server.process.send_signal(signal.SIGTERM)
             eventually(lambda: server.page("/ready") == (503, "stopping\n"), 1)

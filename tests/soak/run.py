@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dnsserver.skydns.address import EtcdAddress
-from tests.faults.load import either, has, is_denied
 from tests.faults.scene import Scene
+from tests.load import either, has, is_denied
 from tests.overload.others import resident
 from tests.soak.verdict import Row
 from tools.embedded_etcd import EmbeddedEtcd
