@@ -96,7 +96,8 @@ examples:
   dnsserver records --zone k8s.local --output zonefile > k8s.local.zone
 
 json is one object a line: zone, name, type, ttl, data, key, object; the last two are null for a record of the
-configuration. zonefile is for one zone; it can be given to any name server, this one included (`file:`).
+configuration, object also where no ownership text is found. zonefile is for one zone; it can be given to any
+name server, this one included (`file:`).
 
 exit status: as of `dnsserver explain`"""
 

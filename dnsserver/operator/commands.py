@@ -60,7 +60,7 @@ def _explain(arguments: argparse.Namespace) -> Iterator[str]:
     config, found = _snapshot(arguments)
     explained = explain(found.table, qname, qtype)
     with snapshot.reader(config) as look:
-        yield from report(found.table, explained, found.rejected, found.prefix, look)
+        yield from report(found, explained, look)
     end = outside(found.table, explained)
     if end and config.forward:
         upstreams = ", ".join(map(_shown, config.forward.upstreams))
@@ -109,7 +109,7 @@ def _records(arguments: argparse.Namespace) -> Iterator[str]:
         served = ", ".join(map(name.to_text, zones))
         raise CommandError(f"a zone file is of one zone; name it with --zone: {served}")
     for zone in chosen:
-        yield from listing.FORMS[arguments.output](listing.listed(found.table, zone), zone)
+        yield from listing.FORMS[arguments.output](listing.listed(found.table, zone, found.outside), zone)
 
 
 def _import_corefile(arguments: argparse.Namespace) -> Iterator[str]:

@@ -6,7 +6,7 @@ The zone is listed as a transfer has it: a legal zone, without what SkyDNS only 
 import json
 from collections.abc import Iterable, Iterator
 
-from dnsserver.source.provenance import Row, rows
+from dnsserver.source.provenance import NONE_OUTSIDE, Ownerships, Row, rows
 from dnsserver.transfer.contents import Contents
 from dnsserver.wire import const
 from dnsserver.wire.name import Name, labels_of, to_text
@@ -16,13 +16,13 @@ from dnsserver.zone.table import ZoneTable
 from dnsserver.zone.zone import Zone
 
 
-def listed(table: ZoneTable, zone: Zone) -> Iterator[Row]:
+def listed(table: ZoneTable, zone: Zone, outside: Ownerships = NONE_OUTSIDE) -> Iterator[Row]:
     """Yield the RRs of a zone: those of its apex, SOA first, then name by name in the order of DNSSEC."""
     contents = Contents(table, zone)
     names = [owner for owner, node in table.nodes.items() if node.zone is zone]
     for owner in sorted(names, key=_canonical):
         soa: RRsets = {const.SOA: zone.soa_rrset()} if owner == zone.apex else {}
-        yield from rows(table, owner, {**soa, **contents(owner)})
+        yield from rows(table, owner, {**soa, **contents(owner)}, outside)
 
 
 def _canonical(owner: Name) -> tuple[bytes, ...]:
@@ -66,7 +66,7 @@ def _line(row: Row) -> str:
 def _source(row: Row) -> str:
     if row.source is None:
         return "configuration"
-    return f"{shown(row.source.key)} {row.object}".rstrip()
+    return f"{shown(row.source.key)} {row.object or 'object unknown'}"
 
 
 FORMS = {"text": as_text, "json": as_json, "zonefile": as_zone_file}

@@ -4,60 +4,58 @@ import itertools
 from collections.abc import Iterator
 
 from dnsserver.operator.explain import Candidate, Explanation, Step, way_in_words
-from dnsserver.operator.snapshot import Look
+from dnsserver.operator.snapshot import Look, Snapshot
 from dnsserver.skydns.entry import Entry
-from dnsserver.skydns.key import Key, labels_of
-from dnsserver.skydns.record import Reason, RecordError, decode
-from dnsserver.source.provenance import ownership_of
+from dnsserver.skydns.key import labels_of
+from dnsserver.skydns.ownership import may_be_sealed
+from dnsserver.skydns.record import RecordError, decode
+from dnsserver.source.provenance import ownership_of, places_of, texts_at
 from dnsserver.wire import const, name
 from dnsserver.wire.name import NameFault, to_text
 from dnsserver.zone.presentation import data, mnemonic, shown
-from dnsserver.zone.table import ZoneTable
-from dnsserver.zone.zone import Zone
+from dnsserver.zone.zone import Owned, Zone
 
 MAX_KEYS = 50
 """Keys of one name that are told; the others are counted."""
 
 
-def report(
-    table: ZoneTable, explained: Explanation, rejected: dict[bytes, Reason], prefix: Key, look: Look
-) -> Iterator[str]:
+def report(found: Snapshot, explained: Explanation, look: Look) -> Iterator[str]:
     """Yield the lines about an explanation, without the response."""
     zone = explained.answer.zone
     yield f"question  {to_text(explained.name)} IN {mnemonic(explained.type)}"
     if zone:
         yield f"zone      {to_text(zone.apex)} (serial {zone.serial}, TTL {zone.ttl}, lookup {_lookup(zone)})"
     else:
-        yield f"zone      none of {', '.join(map(to_text, table.zones))}"
+        yield f"zone      none of {', '.join(map(to_text, found.table.zones))}"
     yield f"outcome   {explained.outcome}"
     for step in explained.steps:
         yield ""
-        yield from _step(table, step, explained.type, look)
-        yield from _rejects(step, rejected, prefix)
+        yield from _step(found, step, explained.type, look)
+        yield from _rejects(found, step)
 
 
 def _lookup(zone: Zone) -> str:
     return "skydns" if zone.skydns_lookup else "exact"
 
 
-def _step(table: ZoneTable, step: Step, asked: int, look: Look) -> Iterator[str]:
+def _step(found: Snapshot, step: Step, asked: int, look: Look) -> Iterator[str]:
     yield f"{to_text(step.name)}  {way_in_words(step)}"
     for kind, rrset in step.static.items():
         for rdata in rrset.rdatas:
             yield f"  configuration: {rrset.ttl} {mnemonic(kind)} {data(kind, rdata)}"
     for candidate in step.candidates[:MAX_KEYS]:
-        yield from _candidate(table, candidate, asked, look)
+        yield from _candidate(found, candidate, asked, look)
     if len(step.candidates) > MAX_KEYS:
         yield f"  … and {len(step.candidates) - MAX_KEYS} keys more"
     for note in step.notes:
         yield f"  {note}"
 
 
-def _candidate(table: ZoneTable, candidate: Candidate, asked: int, look: Look) -> Iterator[str]:
+def _candidate(found: Snapshot, candidate: Candidate, asked: int, look: Look) -> Iterator[str]:
     owned, record = candidate.owned, candidate.owned.record
     yield f"  {shown(owned.key)}"
-    if found := look(owned.key):
-        entry, granted = found
+    if there := look(owned.key):
+        entry, granted = there
         yield f"    value: {shown(entry.value or b'')}"
         yield from _ttl(entry, granted)
     else:
@@ -74,9 +72,17 @@ def _candidate(table: ZoneTable, candidate: Candidate, asked: int, look: Look) -
         yield f"    also answers {', '.join(others)}, as SkyDNS has it"
     if candidate.fate:
         yield f"    {candidate.fate}"
-    ownership = ownership_of(table, owned, next(iter(kinds), 0))
-    if ownership:
-        yield f"    object {ownership.resource or 'not told'}, owner {ownership.owner_id}"
+    yield f"    {_ownership(found, owned, next(iter(kinds), 0))}"
+
+
+def _ownership(found: Snapshot, owned: Owned, kind: int) -> str:
+    if ownership := ownership_of(found.table, owned, kind, found.outside):
+        return f"object {ownership.resource or 'not told'}, owner {ownership.owner_id}"
+    places = [
+        to_text(place) + " (it may be encrypted)" * any(map(may_be_sealed, texts_at(found.table, place)))
+        for place in places_of(owned, kind)
+    ]
+    return f"owner unknown: no text that says it at {', '.join(places)}"
 
 
 _MAIN = frozenset({const.A, const.AAAA, const.CNAME, const.TXT})
@@ -96,13 +102,13 @@ def _ttl(entry: Entry, granted: int) -> Iterator[str]:
     )
 
 
-def _rejects(step: Step, rejected: dict[bytes, Reason], prefix: Key) -> Iterator[str]:
+def _rejects(found: Snapshot, step: Step) -> Iterator[str]:
     """Tell the keys of a name that are no records, where it has no data also those right below it."""
 
     def about() -> Iterator[str]:
-        for key, reason in rejected.items():
+        for key, reason in found.rejected.items():
             try:
-                owner = name.from_labels(labels_of(key, prefix))
+                owner = name.from_labels(labels_of(key, found.prefix))
             except (RecordError, NameFault):
                 continue
             if owner == step.name or (name.parent(owner) == step.name and not step.served):

@@ -2,17 +2,20 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Final, NamedTuple
 
 from dnsserver.build import etcd_address, zone_table
 from dnsserver.config import Config
 from dnsserver.skydns.connection import StoreUnavailable
 from dnsserver.skydns.entry import Entry
-from dnsserver.skydns.key import Key, prefix_of
-from dnsserver.skydns.record import Reason
+from dnsserver.skydns.key import Key, key_of, prefix_of
+from dnsserver.skydns.ownership import Ownership, parse_text
+from dnsserver.skydns.record import Reason, RecordError, decode
 from dnsserver.skydns.store import Store
+from dnsserver.source.provenance import NONE_OUTSIDE, Ownerships, places_of
 from dnsserver.source.reflector import Reflector
+from dnsserver.wire.name import Name, labels_of
 from dnsserver.zone.table import ZoneTable
 
 PATIENCE: Final = 120.0
@@ -28,6 +31,8 @@ class Snapshot(NamedTuple):
     rejected: dict[bytes, Reason]
     """Keys below the prefix that are no records, with why."""
     prefix: Key
+    outside: Ownerships = NONE_OUTSIDE
+    """Of the zones' own names: their texts stand beside them, outside the zones."""
 
 
 def take(config: Config) -> Snapshot:
@@ -43,7 +48,9 @@ def take(config: Config) -> Snapshot:
     prefix = prefix_of(config.etcd.prefix)
     store = Store(etcd_address(config.etcd))
     _reach(store, prefix, len(config.etcd.endpoints))
-    return Snapshot(table, asyncio.run(_fill(table, store, prefix)), prefix)
+    rejected = asyncio.run(_fill(table, store, prefix))
+    with closing(Store(etcd_address(config.etcd))) as store:
+        return Snapshot(table, rejected, prefix, _outside(table, store, prefix))
 
 
 def _reach(store: Store, prefix: Key, members: int) -> None:
@@ -55,6 +62,26 @@ def _reach(store: Store, prefix: Key, members: int) -> None:
         except StoreUnavailable:
             if last:
                 raise
+
+
+def _outside(table: ZoneTable, store: Store, prefix: Key) -> Ownerships:
+    """Read the ownerships of the zones' own names."""
+    places = {
+        place
+        for apex in table.zones
+        for source in table.at_apex(apex)
+        for kind in table.rrsets(apex, table.nodes[apex])
+        for place in places_of(source, kind)
+        if place not in table.nodes
+    }
+    found: dict[Name, Ownership] = {}
+    for place in places:
+        for page in store.pages(Key(key_of(labels_of(place), prefix) + b"/")):
+            for entry in page.entries:
+                with suppress(RecordError):
+                    if ownership := parse_text(decode(entry.value or b"").text):
+                        found[place] = ownership
+    return found
 
 
 async def _fill(table: ZoneTable, store: Store, prefix: Key) -> dict[bytes, Reason]:

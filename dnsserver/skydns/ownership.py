@@ -4,11 +4,16 @@
 quotes, is what ExternalDNS writes. Pure.
 """
 
+import base64
+import binascii
 from typing import Final, NamedTuple
 
 _HERITAGE: Final = "heritage=external-dns"
 _OWNER: Final = "external-dns/owner="
 _RESOURCE: Final = "external-dns/resource="
+
+_SEAL: Final = 12 + 16
+"""Octets of nonce and tag of AES-GCM."""
 
 
 class Ownership(NamedTuple):
@@ -20,6 +25,14 @@ class Ownership(NamedTuple):
 def is_ownership(text: str) -> bool:
     """Say whether a record's text is a registry's note about its owner, which is never served."""
     return text.removeprefix('"').startswith("heritage=")
+
+
+def may_be_sealed(text: str) -> bool:
+    """Say whether a text may be an encrypted one: base64 of a nonce, what is sealed, and its tag."""
+    try:
+        return len(base64.b64decode(text.strip().strip('"'), validate=True)) > _SEAL
+    except (binascii.Error, ValueError):
+        return False
 
 
 def text_of(ownership: Ownership) -> str:

@@ -262,7 +262,7 @@ def _line(row: Row) -> list[object]:
         mnemonic(row.type),
         number(row.ttl),
         code(text if len(text) <= MAX_DATA else f"{text[:MAX_DATA]}…"),
-        row.object,
+        row.object or (element("td", "unknown", class_="soft") if source else ""),
         element("td", _time(source.since) if source.since else "start or before", class_="soft once")
         if source
         else "",

@@ -127,6 +127,20 @@ def test_an_etcd_that_goes_away_meanwhile_ends_it_with_1_and_one_message(
     assert f"dnsserver explain: etcd does not answer: {own_etcd.endpoint}" in done.stderr
 
 
+def test_the_ownership_of_a_zones_own_name_is_found_outside_the_zone(etcd, prefix, store, static, dnsserver):
+    note = '"heritage=external-dns,external-dns/owner=me,external-dns/resource=ingress/default/apex"'
+    values = {"one/1a2b3c4d": {"host": "192.0.2.2"}, "a-one/2b3c4d5e": {"text": note}}
+    puts = {
+        Key(f"{prefix}/example/{path}".encode()): json.dumps({"targetstrip": 1} | value).encode()
+        for path, value in values.items()
+    }
+    store.commit(puts=puts, deletes=(), expected={})
+    where = ("--config", static, "--etcd-endpoints", etcd.endpoint, "--etcd-prefix", prefix)
+    assert "    object ingress/default/apex, owner me\n" in dnsserver("explain", "one.example", *where).stdout
+    listed = dnsserver("records", "--zone", "one.example", *where).stdout.splitlines()
+    assert [line for line in listed if "192.0.2.2" in line and line.endswith("1a2b3c4d ingress/default/apex")]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from dnsserver.operator.explain import Explanation, explain
 from dnsserver.operator.report import report
+from dnsserver.operator.snapshot import Snapshot
 from dnsserver.wire import const
 from dnsserver.wire.message import question_of
 from dnsserver.zone.table import ZoneTable
+from syncer.registry.sealing import Seal
 from tests.dnsserver.support import PREFIX, change, filled, parsed, responder, table_of
 from tests.dnsserver.test_scenarios import CASES, Case, asked, table_in_memory
 from tests.dnsserver.worlds import TYPES, absolute, paths, values, zones
@@ -116,13 +118,15 @@ KEYS = {
     "local/k8s/same/x1": '{"host":"10.0.0.12"}',
     "local/k8s/same/x2": '{"host":"10.0.0.12"}',
     "local/k8s/to-www": '{"host":"www.k8s.local"}',
+    "local/k8s/sealed/x1": '{"host":"10.0.0.13","targetstrip":1}',
+    "local/k8s/a-sealed/x1": json.dumps({"text": Seal(bytes(32)).seal("heritage=…"), "targetstrip": 1}),
 }
 
 
 def told(question: str, rejected: dict | None = None) -> str:
     table = filled(ZONE, KEYS)
     explained = check(table, asked(question))
-    return "\n".join(report(table, explained, rejected or {}, PREFIX, lambda key: None))
+    return "\n".join(report(Snapshot(table, rejected or {}, PREFIX), explained, lambda key: None))
 
 
 @pytest.mark.parametrize(
@@ -132,6 +136,14 @@ def told(question: str, rejected: dict | None = None) -> str:
         ("www.k8s.local A", "targetstrip 1: it belongs to www.k8s.local. and answers for it alone"),
         ("www.k8s.local A", "TTLs 20, 300 of A are levelled to the smallest"),
         ("www.k8s.local A", "object ingress/default/www, owner me"),
+        (
+            "parent.k8s.local A",
+            "owner unknown: no text that says it at a-x1.parent.k8s.local., x1.parent.k8s.local.",
+        ),
+        (
+            "sealed.k8s.local A",
+            "no text that says it at a-sealed.k8s.local. (it may be encrypted), sealed.k8s.local.",
+        ),
         ("www.k8s.local AAAA", "outcome   NODATA: the name exists, and has no data of this type"),
         ("nothing.k8s.local A", "outcome   NXDOMAIN\n"),
         ("parent.k8s.local A", "keys below it, without targetstrip, answer for it"),
@@ -179,6 +191,6 @@ def test_octets_of_others_are_shown_and_not_obeyed():
     table = filled(ZONE, {"local/k8s/\x1b[31m": '{"host":"10.0.0.1"}'})
     table.apply([change("local/k8s/\x1b[31m", '{"host":"10.0.0.1"}')], 8)
     explained = explain(table, question_of(asked("\\027[31m.k8s.local A")).name, const.A)
-    text = "\n".join(report(table, explained, {}, PREFIX, lambda key: None))
+    text = "\n".join(report(Snapshot(table, {}, PREFIX), explained, lambda key: None))
     assert r"/skydns/local/k8s/\x1b[31m" in text
     assert "\x1b" not in text

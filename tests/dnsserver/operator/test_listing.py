@@ -86,6 +86,15 @@ def test_the_object_is_found_in_the_records_own_text_and_beside_aliases_and_serv
     assert found["l" * 63 + ".k8s.local.", "A", "10.0.0.9"][1] is None
 
 
+def test_a_record_of_etcd_whose_object_no_text_says_is_listed_as_such():
+    table = filled(ZONE, KEYS)
+    zone = table.zones[APEX]
+    lines = [line.split("\t; ")[1] for line in as_text(listed(table, zone), zone)]
+    assert "/skydns/local/k8s/parent/x1 object unknown" in lines
+    assert "/skydns/local/k8s/www/1a2b3c4d ingress/default/www" in lines
+    assert "configuration" in lines
+
+
 def test_another_name_server_reads_the_zone_file(tmp_path):
     table = filled(ZONE, KEYS)
     zone = table.zones[APEX]

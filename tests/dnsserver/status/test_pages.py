@@ -57,7 +57,7 @@ def test_a_record_has_its_type_ttl_data_object_and_source():
     text = Reader(page(table, "/records", "q=www.k8s.local")).text
     assert "www.k8s.local.A2010.0.0.1ingress/default/wwwstart or before/skydns/local/k8s/www/1a2b3c4d" in text
     text = Reader(page(table, "/records", "q=new.k8s.local&zone=k8s.local.")).text
-    assert "new.k8s.local.A710.9.9.91970-01-02 00:00:00/skydns/local/k8s/new" in text
+    assert "new.k8s.local.A710.9.9.9unknown1970-01-02 00:00:00/skydns/local/k8s/new" in text
     assert "fixed.k8s.local.A300192.0.2.1configuration" in Reader(page(table, "/records", "q=fixed")).text
 
 
@@ -71,7 +71,7 @@ def test_a_name_with_many_records_shows_some_of_them():
 def test_a_name_that_names_below_it_answer_for_says_so():
     text = Reader(page(filled(ZONE, KEYS), "/records", "q=parent.k8s.local")).text
     assert "parent.k8s.local.data of the names below it" in text
-    assert "x1.parent.k8s.local.A30010.0.0.3" in text
+    assert "x1.parent.k8s.local.A30010.0.0.3unknown" in text
 
 
 def test_the_first_page_says_zones_state_and_that_there_is_no_etcd():
