@@ -16,6 +16,7 @@ from dnsserver.config.secrets import cookie_secrets
 from dnsserver.handle import Handle, Respond, Responding, Response
 from dnsserver.limits.access import Access, Rule, action_of
 from dnsserver.limits.cookies import Cookies
+from dnsserver.limits.message import bad_cookie
 from dnsserver.limits.networks import Network, first_list
 from dnsserver.limits.rates import Limit, Rates
 from dnsserver.querylog.entry import coredns, in_json
@@ -100,11 +101,13 @@ class Policies:
         rates = self._rates if transport == "udp" else None
         if not (self._access or self._cookies or self._log or rates):
             return responder, deferred
-        handle = answer = _either(responder.respond, deferred)
+        handle = unproven = answer = _either(responder.respond, deferred)
         if rates:
-            handle = rates.around(answer, table.nodes.__contains__)
+            exists = table.nodes.__contains__
+            handle, unproven = rates.around(answer, exists), rates.around(answer, exists, bad_cookie)
         if self._cookies:
-            handle = self._cookies.around(handle, answer, responder.refuse, udp=transport == "udp")
+            over_udp = transport == "udp"
+            handle = self._cookies.around(handle, unproven, answer, responder.refuse, udp=over_udp)
         if self._access:
             refuse = partial(responder.refuse, rcode=const.REFUSED, error=const.EDE_PROHIBITED)
             handle = self._access.around(handle, refuse)

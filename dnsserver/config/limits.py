@@ -25,7 +25,8 @@ class ResponseRates(Model):
     window: Annotated[int, Field(ge=1, le=3600)] = 15
     """Seconds that who asked too much may be without a response, at most."""
     slip: Annotated[int, Field(ge=0, le=100)] = 2
-    """Every so many-th response withheld is sent truncated, so that who really asks comes by TCP; 0: none."""
+    """Every so many-th response withheld is sent truncated, so that who really asks comes by TCP; 0: none.
+    With `cookies` it is BADCOOKIE for a client that knows them, which then asks again with a good one."""
     exempt: list[AddressOrNetwork] = []
     """Addresses and networks without a limit."""
     table_size: Annotated[int, Field(ge=100, le=10_000_000)] = 100_000

@@ -88,8 +88,11 @@ class Cookies:
         self._secrets = secrets
         self._judged.clear()
 
-    def around(self, limited: Handle, free: Handle, refuse: Refuse, *, udp: bool) -> Handle:
-        """Return a Handle that asks `free` for who has a good cookie, and `limited` for everyone else."""
+    def around(self, limited: Handle, unproven: Handle, free: Handle, refuse: Refuse, *, udp: bool) -> Handle:
+        """Return a Handle that asks `free` for who has a good cookie, `limited` for who has none.
+
+        Who shows a client's part, alone or beside one that is none of ours, is `unproven`.
+        """
 
         def handled(message: bytes, address: bytes, port: int) -> Response:
             query = _asked(message) if message.find(_CODE, HEADER_OCTETS) > 0 else None
@@ -104,7 +107,7 @@ class Cookies:
                 room = const.TCP_MAXIMUM
             if message[4:6] == b"\0\0":
                 return _given(_nothing_but_opt(message), option, room)
-            response = (free if is_valid else limited)(plain, address, port)
+            response = (free if is_valid else unproven)(plain, address, port)
             if isinstance(response, bytes):
                 return _given(response, option, room)
             if callable(response):

@@ -22,6 +22,20 @@ def truncated(response: bytes) -> bytes:
     return response[:2] + flags + response[4:6] + counts + response[HEADER_OCTETS:end] + opt
 
 
+def bad_cookie(response: bytes) -> bytes:
+    """Return a response that says to ask again with the cookie it will have (RFC 7873 §5.2.3).
+
+    Without an OPT record, which the code needs, it is truncated.
+    """
+    short = truncated(response)
+    if short[11] == 0:
+        return short
+    flags = short[2] & ~((const.AA | const.TC) >> 8)
+    codes = bytes((flags, short[3] & 0xF0 | const.BADCOOKIE & 15))
+    # The upper bits of the code begin the TTL of the OPT record, which ends the message without an option.
+    return short[:2] + codes + short[4:-6] + bytes((const.BADCOOKIE >> 4,)) + short[-5:]
+
+
 def _bare_opt(response: bytes) -> bytes:
     try:
         found = opt_of(response)

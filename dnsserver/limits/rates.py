@@ -1,7 +1,7 @@
 """Response rate limiting (ISC-TN-2012-1): to one network, no more alike responses a second than allowed.
 
 It is for forged addresses: whom a flood is aimed at gets little of it, and who really asks gets now and then
-a response that sends it to TCP. Over TCP nothing is limited.
+a response that sends it to TCP, or gives it a cookie. Over TCP nothing is limited.
 """
 
 from collections.abc import Callable
@@ -58,10 +58,12 @@ class Rates:
     def accounts(self) -> int:
         return len(self._recent) + len(self._older)
 
-    def around(self, handle: Handle, exists: Callable[[bytes], bool]) -> Handle:
+    def around(
+        self, handle: Handle, exists: Callable[[bytes], bool], slip: Callable[[bytes], bytes] = truncated
+    ) -> Handle:
         """Return `handle` with its responses limited. What comes later is not: it is for few clients.
 
-        `exists` says of a name whether a zone has it.
+        `exists` says of a name whether a zone has it; `slip` makes what is sent at times for one withheld.
         """
         clock, is_exempt = self._clock, self._is_exempt
         cost, window = _SECOND // self._limit.per_second, _SECOND * self._limit.window
@@ -86,7 +88,7 @@ class Rates:
                 self._recent[account] = even
                 return response
             self._recent[account] = min(even, now + window)
-            return response if is_exempt(address) else self._held(response)
+            return response if is_exempt(address) else self._held(response, slip)
 
         return limited
 
@@ -97,11 +99,11 @@ class Rates:
             self._older, self._recent = self._recent, {}
         return even
 
-    def _held(self, response: bytes) -> bytes | None:
+    def _held(self, response: bytes, slip: Callable[[bytes], bytes]) -> bytes | None:
         self.withheld += 1
         if self._limit.slip and self.withheld % self._limit.slip == 0:
             self.slipped += 1
-            return truncated(response)
+            return slip(response)
         return None
 
 

@@ -71,6 +71,7 @@ NOTIMP: Final = 4
 REFUSED: Final = 5
 NOTAUTH: Final = 9
 BADVERS: Final = 16
+BADCOOKIE: Final = 23
 
 RCODES: Final[dict[int, str]] = {
     NOERROR: "NOERROR",
@@ -81,6 +82,7 @@ RCODES: Final[dict[int, str]] = {
     REFUSED: "REFUSED",
     NOTAUTH: "NOTAUTH",
     BADVERS: "BADVERS",
+    BADCOOKIE: "BADCOOKIE",
 }
 
 # Errors of a TSIG record, in it (RFC 8945 §3).

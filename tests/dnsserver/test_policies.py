@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+import subprocess
 from contextlib import suppress
 
 import dns.edns
@@ -20,6 +21,7 @@ from dnsserver.handle import nothing
 from tests.dnsserver.answer.test_respond import TABLE, check
 from tests.dnsserver.support import responder
 from tests.dnsserver.worlds import queries, tables
+from tests.integration.tools import need_tool
 from tests.programs import ZONE, DnsServer, eventually
 
 ACL = """\
@@ -133,6 +135,37 @@ def test_the_exempt_and_who_has_a_good_cookie_are_not_limited(limiting):
     assert len([reply for reply in flood(limiting, "127.0.7.1", cookie) if reply.answer]) == 50
     assert len([reply for reply in flood(limiting, "127.0.7.2", cookie) if reply.answer]) < 2
     assert limiting.metric("dnsserver_cookies_total") == 101
+
+
+def test_who_shows_half_a_cookie_is_given_the_whole_one_instead_of_being_sent_to_tcp(limiting):
+    replies = flood(limiting, "127.0.9.1", bytes(8))
+    told = [reply for reply in replies if reply.rcode() == dns.rcode.BADCOOKIE]
+    assert (len(replies) - len(told), len(told)) == (1, 16)
+    cookie = told[0].options[0].to_wire()
+    assert not any(reply.answer or reply.flags & (dns.flags.TC | dns.flags.AA) for reply in told)
+    assert all(reply.answer for reply in flood(limiting, "127.0.9.1", cookie))
+    wrong = flood(limiting, "127.0.9.1", bytes(24))
+    assert {reply.rcode() for reply in wrong} == {dns.rcode.BADCOOKIE}
+
+
+def test_dig_beyond_the_limit_comes_again_with_the_cookie_that_it_is_given(tmp_path):
+    dig = need_tool("dig")
+    (tmp_path / "SECRET").write_text(SECRET)
+    with DnsServer(tmp_path, zones=ZONE + LIMITED.replace("slip: 3", "slip: 1")) as server:
+        flood(server, "127.0.9.1")
+        asked = [
+            dig,
+            "@127.0.0.1",
+            f"-p{server.port}",
+            "-b127.0.9.2",
+            "ns.dns.k8s.local",
+            "+ignore",
+            "+tries=1",
+        ]
+        done = subprocess.run([*asked, "+cookie"], capture_output=True, text=True, timeout=20)
+        assert ";; BADCOOKIE, retrying." in done.stdout
+        assert "status: NOERROR" in done.stdout
+        assert "127.0.0.1\n" in done.stdout
 
 
 def test_a_cookie_over_tcp_is_good_over_udp(limiting):

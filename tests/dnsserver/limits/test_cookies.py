@@ -33,9 +33,11 @@ class Server:
             self.limited.append(message)
             return served.respond(message)
 
-        self.handle = self.cookies.around(
-            limited, lambda message, *_: served.respond(message), served.refuse, udp=transport == "udp"
-        )
+        def free(message, address, port):
+            return served.respond(message)
+
+        udp = transport == "udp"
+        self.handle = self.cookies.around(limited, limited, free, served.refuse, udp=udp)
 
     def __call__(self, octets: bytes, address: bytes = ADDRESS) -> bytes | None:
         return self.handle(octets, address, 53)
@@ -147,7 +149,7 @@ def test_a_cookie_is_good_from_its_address_alone():
 
 def test_a_signed_response_is_left_as_it_is():
     response = query(payload=1232)[:10] + b"\0\2" + query()[12:] + b"\0\0\xfa\0\xff" + bytes(6)
-    handle = Server().cookies.around(nothing, lambda *_: response, lambda *_: None, udp=True)
+    handle = Server().cookies.around(nothing, nothing, lambda *_: response, lambda *_: None, udp=True)
     cookie = made(SECRET, CLIENT, ADDRESS, NOW)
     assert handle(query(cookie), ADDRESS, 53) == response
 
@@ -250,7 +252,7 @@ def test_a_response_that_comes_later_has_its_cookie_too():
         return lambda reply: reply(respond(message)) if b"www" in message else reply(None)
 
     cookies = Cookies([SECRET], lambda: NOW)
-    handle = cookies.around(forwarded, forwarded, lambda *_: None, udp=True)
+    handle = cookies.around(forwarded, forwarded, forwarded, lambda *_: None, udp=True)
     for name in ("www.example.", "none.example."):
         handle(query(CLIENT, name=name), ADDRESS, 53)(sent.append)
     assert cookie_of(sent[0]) == made(SECRET, CLIENT, ADDRESS, NOW)

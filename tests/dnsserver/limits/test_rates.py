@@ -1,10 +1,11 @@
 import dns.flags
 import dns.message
+import dns.rcode
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dnsserver.limits.message import truncated
+from dnsserver.limits.message import bad_cookie, truncated
 from dnsserver.limits.rates import Limit, Rates
 from tests.dnsserver.answer.test_respond import check
 from tests.dnsserver.support import filled, parsed, responder
@@ -172,6 +173,21 @@ def test_a_truncated_response_has_the_question_and_no_data(query, table):
     )
     assert [response.answer, response.authority, response.additional] == [[], [], []]
     assert len(reply) <= len(query)
+
+
+@given(queries(), tables)
+def test_a_response_that_asks_for_the_cookie_has_the_question_and_no_data(query, table):
+    whole = responder(table).respond(query)
+    reply = bad_cookie(whole)
+    check(query, reply)
+    response, before = parsed(reply), parsed(whole)
+    if before.edns < 0:
+        assert reply == truncated(whole)
+        return
+    assert response.rcode() == dns.rcode.BADCOOKIE
+    assert response.flags & 0xFFF0 == before.flags & 0xFFF0 & ~dns.flags.AA & ~dns.flags.TC
+    assert (response.question, response.edns) == (before.question, before.edns)
+    assert [response.answer, response.authority, response.additional] == [[], [], []]
 
 
 def test_the_exempt_have_no_limit():
