@@ -123,7 +123,7 @@ class Store(Connection):
             raise StoreUnavailable(f"{self.endpoint}: {error}") from None
 
     def watch(self, prefix: Key, revision: int, probe_interval: float = PROBE_INTERVAL) -> Iterator[Batch]:
-        """Yield every change below `prefix` from `revision` on, whole revisions only, in order.
+        """Yield every change below `prefix` from `revision` on, whole revisions only, in order, each once.
 
         Revisions that are there at once, or follow each other within GATHER_TIME, come as one batch.
 
@@ -132,13 +132,15 @@ class Store(Connection):
 
         Raises:
             StoreUnavailable: the stream ended, the watch was refused, or the member lost its leader.
-            Compacted: `revision` is no longer there.
+            Compacted: `revision`, or the one before it, is no longer there.
         """
         client = self._connect()
+        # Of the very revision it was compacted to, etcd may have lost the deletes, and says nothing:
+        # https://github.com/etcd-io/etcd/issues/19179. So this asks for one that is known already.
         create = pb.WatchCreateRequest(
             key=prefix,
             range_end=range_end(prefix),
-            start_revision=revision,
+            start_revision=max(revision - 1, 1),
             progress_notify=True,
             fragment=True,
         )
@@ -151,7 +153,7 @@ class Store(Connection):
         pump = threading.Thread(target=_pump, args=(call, responses), name="etcd-watch", daemon=True)
         pump.start()
         try:
-            yield from self._batches(responses, prefix, revision, probe_interval)
+            yield from self._batches(responses, prefix, revision - 1, probe_interval)
         except Exception as error:
             raise self._failure(client, error) from None
         finally:
@@ -162,10 +164,9 @@ class Store(Connection):
                 pump.join(0.01)
 
     def _batches(
-        self, responses: "queue.Queue[Any]", prefix: Key, revision: int, probe_interval: float
+        self, responses: "queue.Queue[Any]", prefix: Key, reached: int, probe_interval: float
     ) -> Iterator[Batch]:
         pending: list[Entry] = []
-        reached = revision - 1
         while True:
             try:
                 response = responses.get(timeout=probe_interval)
@@ -176,9 +177,7 @@ class Store(Connection):
             if isinstance(response, Exception):
                 raise response
             if response.compact_revision:
-                raise Compacted(
-                    f"revision {revision} was compacted, {response.compact_revision} is the oldest"
-                )
+                raise Compacted(f"revision {response.compact_revision} is the oldest that is left")
             if response.canceled:
                 raise _Ended(f"watch refused: {response.cancel_reason}")
             pending += [_entry(event.kv, deleted=bool(event.type)) for event in response.events]
@@ -186,10 +185,11 @@ class Store(Connection):
                 continue  # the rest of this revision is still to come
             if response.events and len(pending) < GATHERED and not responses.empty():
                 continue
+            pending = [entry for entry in pending if entry.revision > reached]
             if pending:
                 # Not the header's revision: it may be ahead of the events.
-                reached = max(reached, pending[-1].revision)
-            elif not response.created:
+                reached = pending[-1].revision
+            elif not response.events and not response.created:
                 reached = max(reached, response.header.revision)
             yield Batch(pending, reached)
             if pending:
