@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Container, Coroutine, Iterable
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,6 +21,8 @@ class Proxy:
         self.port = free_port()
         self.delay = 0.0
         """Seconds that every piece of data is held, each way."""
+        self.delayed: Container[int] = ()
+        """The processes whose connections alone are delayed; none: those of all."""
         self._target = target
         self._is_cut: Callable[[int], bool] = lambda source: False
         self._loop = asyncio.new_event_loop()
@@ -99,7 +101,7 @@ class Proxy:
 
     async def _pump(self, source: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65_536):
-            if self.delay:
+            if self.delay and (not self.delayed or source in self.delayed):
                 await asyncio.sleep(self.delay)
             await self._through(source)
             writer.write(data)

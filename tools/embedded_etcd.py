@@ -5,6 +5,7 @@ never used.
 """
 
 import contextlib
+import json
 import random
 import shutil
 import signal
@@ -144,6 +145,11 @@ class EmbeddedEtcd:
                 return b"\netcd_server_is_leader 1" in response.read()
         except OSError:
             return False
+
+    def identity(self) -> str:
+        """Return its member id, as etcdctl takes it."""
+        (status,) = json.loads(self.ctl("endpoint", "status", "--write-out=json"))
+        return f"{status['Status']['header']['member_id']:x}"
 
     def ctl(self, *arguments: str) -> str:
         """Return the output of etcdctl."""

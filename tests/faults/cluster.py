@@ -10,6 +10,9 @@ from tests.programs import eventually
 from tests.proxy import Proxy
 from tools.embedded_etcd import EmbeddedCluster, EmbeddedEtcd
 
+LAG = 0.2
+"""Seconds; members count each other as lost after one."""
+
 
 class Cluster(Scene):
     def __init__(self, directory: Path, etcd: EmbeddedCluster, peers: dict[str, Proxy]) -> None:
@@ -29,9 +32,23 @@ class Cluster(Scene):
         for other in self.others(member):
             self._peers[other.name].cut([member.pid])
 
+    def hand_leadership_to(self, member: EmbeddedEtcd) -> None:
+        leader = self.etcd.leader()
+        if leader is not member:
+            leader.ctl("move-leader", member.identity())
+            eventually(member.leads, 10)
+
+    def slow_down(self, member: EmbeddedEtcd) -> None:
+        """Let a member learn late what its peers have, and they what it has."""
+        self._peers[member.name].delay = LAG
+        for other in self.others(member):
+            proxy = self._peers[other.name]
+            proxy.delay, proxy.delayed = LAG, [member.pid]
+
     def mend(self) -> None:
         for proxy in self._peers.values():
             proxy.mend()
+            proxy.delay, proxy.delayed = 0, ()
 
 
 @contextmanager
@@ -52,6 +69,13 @@ def leader_killed(scene: Cluster, *, long: bool) -> None:
     scene.update()
     eventually(scene.live.is_fresh, 10)
     leader.start()
+
+
+def leader_moved(scene: Cluster, *, long: bool) -> None:
+    """The old one and its connections stay."""
+    for _ in range(20 if long else 1):
+        scene.hand_leadership_to(scene.others(scene.etcd.leader())[0])
+        scene.freshness()
 
 
 def followed_member_killed(scene: Cluster, *, long: bool) -> None:
@@ -82,6 +106,17 @@ def followed_member_cut_off(scene: Cluster, *, long: bool) -> None:
     eventually(lambda: _agrees(member), 30)
 
 
+def followed_member_slow(scene: Cluster, *, long: bool) -> None:
+    """It is behind the others, and is no reason to leave it."""
+    member = scene.followed()
+    scene.hand_leadership_to(scene.others(member)[0])
+    scene.slow_down(member)
+    for _ in range(20 if long else 1):
+        scene.freshness(within=3)
+    assert scene.followed() is member
+    scene.mend()
+
+
 def quorum_lost(scene: Cluster, *, long: bool) -> None:
     followed = scene.followed()
     for member in scene.others(followed):
@@ -100,8 +135,10 @@ def _agrees(member: EmbeddedEtcd) -> bool:
 
 FAULTS = {
     "leader killed (of 3 members)": leader_killed,
+    "leader moved to another member": leader_moved,
     "the member we follow killed": followed_member_killed,
     "the member we follow stopped (SIGSTOP)": followed_member_stopped,
     "the member we follow cut off from its peers": followed_member_cut_off,
+    "the member we follow slow (0.2 s from peers)": followed_member_slow,
     "quorum lost": quorum_lost,
 }

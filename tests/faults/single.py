@@ -133,6 +133,25 @@ def wiped(scene: Single, *, long: bool) -> None:
         eventually(lambda: scene.server.data(f"s{NAMES - 1}.k8s.local"), 10)
 
 
+def emptied_in_a_gap(scene: Single, *, long: bool) -> None:
+    """No event tells of it any more. The names go when the operator says so."""
+    scene.gap()
+    scene.etcd.ctl("del", "--prefix", "/skydns/")
+    scene.etcd.ctl("compact", str(scene.store.head(Key(b"/")).revision))
+    scene.proxy.mend()
+    eventually(lambda: scene.server.metric("dnsserver_held_names") >= NAMES, 10)
+    assert scene.server.data("live.k8s.local")
+    names = stable()
+    may_go = {name: either(has(host), is_denied) for name, host in names.items()}
+    with scene.checked(may_go | {"live": either(scene.live, is_denied)}):
+        scene.server.reload()
+        eventually(lambda: scene.server.rcode("live.k8s.local") == "NXDOMAIN", 10)
+        assert scene.server.metric("dnsserver_held_names") == 0
+        scene.put(names)
+        scene.freshness()
+        eventually(lambda: scene.server.data(f"s{NAMES - 1}.k8s.local"), 10)
+
+
 def _serial(scene: Single) -> int:
     (soa,) = scene.server.ask("k8s.local", "SOA").answer[0]
     return int(soa.serial)
@@ -147,5 +166,6 @@ FAULTS = {
     "backlog of events": backlog,
     "backup restored": restored_from_a_backup,
     "cluster wiped": wiped,
+    "emptied in a gap, accepted by SIGHUP": emptied_in_a_gap,
 }
 """What happens → how. Each is done when etcd can be written to again."""

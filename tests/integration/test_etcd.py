@@ -131,3 +131,16 @@ def test_a_listing_with_many_changes_is_one_change_of_the_serial(own_etcd, own_s
         eventually(lambda: server.data("n999.k8s.local"), 15)
         (soa,) = server.ask("k8s.local", "SOA").answer[0]
         assert soa.serial == revision
+
+
+def test_an_etcd_that_was_emptied_is_believed_at_once_where_that_is_allowed(own_etcd, own_store, tmp_path):
+    settings = f"etcd: {{endpoints: ['{own_etcd.endpoint}'], allow_empty: true}}\n"
+    put(own_store, "/skydns", stilton="10.0.0.1")
+    with DnsServer(tmp_path, settings=settings) as server:
+        server.wait_ready()
+        assert server.data("stilton.k8s.local") == {"10.0.0.1"}
+        own_etcd.kill()
+        own_etcd.wipe()
+        own_etcd.start()
+        eventually(lambda: server.rcode("stilton.k8s.local") == "NXDOMAIN", 15)
+        assert server.metric("dnsserver_held_names") == 0
