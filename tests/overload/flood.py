@@ -3,9 +3,9 @@
 Prints how many queries, or for `connects` connections, were sent.
 """
 
-import ctypes
 import random
 import socket
+import struct
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,13 +14,14 @@ from typing import Final
 
 import dns.message
 
-from dnsserver.transport.mmsg import _CALLS, _Message, _Vector
-
-BATCH: Final = 64
-BATCHES: Final = 16
-"""Datagrams are made beforehand, so many batches, and sent over and over."""
+BURST: Final = 64
+"""Datagrams of one system call: the kernel cuts what it is given into so many (UDP_SEGMENT)."""
+BURSTS: Final = 256
+"""Made beforehand, and sent over and over."""
 
 CONNECTIONS: Final = 100
+
+_SEGMENT: Final = 103  # UDP_SEGMENT, at the level of UDP
 
 
 def query(name: str, kind: str = "A") -> bytes:
@@ -32,33 +33,40 @@ def _malformed() -> bytes:
     for _ in range(random.randint(1, 8)):
         octets[random.randrange(4, len(octets))] = random.randrange(256)
     octets[2] &= 0x7F
-    return bytes(octets[: random.randint(12, len(octets))])
+    return bytes(octets)
 
 
-DATAGRAMS: Final[dict[str, Callable[[], bytes]]] = {
-    "unique": lambda: query(f"{random.randbytes(8).hex()}.k8s.local."),
-    "one": lambda: query("www.k8s.local."),
-    "any": lambda: query("large.k8s.local.", "ANY"),
-    "malformed": _malformed,
+def _malformed_burst() -> list[bytes]:
+    octets = random.randint(12, len(query("www.k8s.local.")))
+    return [_malformed()[:octets] for _ in range(BURST)]
+
+
+def _burst_of(make: Callable[[], bytes]) -> Callable[[], list[bytes]]:
+    return lambda: [make() for _ in range(BURST)]
+
+
+DATAGRAMS: Final[dict[str, Callable[[], list[bytes]]]] = {
+    "unique": _burst_of(lambda: query(f"{random.randbytes(8).hex()}.k8s.local.")),
+    "one": _burst_of(lambda: query("www.k8s.local.")),
+    "any": _burst_of(lambda: query("large.k8s.local.", "ANY")),
+    "malformed": _malformed_burst,
 }
+"""Bursts; of one, all datagrams are equally long."""
 
 
-def datagrams(make: Callable[[], bytes], sock: socket.socket, seconds: float) -> int:
+def in_one(texts: list[bytes]) -> tuple[list[bytes], list[tuple[int, int, bytes]]]:
+    """Return what `sendmsg` takes to send a burst."""
+    return [b"".join(texts)], [(socket.IPPROTO_UDP, _SEGMENT, struct.pack("H", len(texts[0])))]
+
+
+def datagrams(make: Callable[[], list[bytes]], sock: socket.socket, seconds: float) -> int:
     """Send as many datagrams as one CPU can."""
-    assert _CALLS
-    send = _CALLS[1]
-    count = BATCH * BATCHES
-    texts = [make() for _ in range(count)]
-    buffers = [ctypes.create_string_buffer(text, len(text)) for text in texts]
-    vectors, messages = (_Vector * count)(), (_Message * count)()
-    for k, text in enumerate(texts):
-        vectors[k].base, vectors[k].length = ctypes.addressof(buffers[k]), len(text)
-        messages[k].header.iov, messages[k].header.iovlen = ctypes.pointer(vectors[k]), 1
-    sent, size, at = 0, ctypes.sizeof(_Message), ctypes.addressof(messages)
-    until = time.monotonic() + seconds
+    bursts = [in_one(make()) for _ in range(BURSTS)]
+    sent, until = 0, time.monotonic() + seconds
     while time.monotonic() < until:
-        for batch in range(BATCHES):
-            sent += max(0, send(sock.fileno(), at + batch * BATCH * size, BATCH, 0))
+        for octets, cut in bursts:
+            sock.sendmsg(octets, cut)
+        sent += BURST * BURSTS
     return sent
 
 
