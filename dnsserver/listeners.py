@@ -14,6 +14,7 @@ from dnsserver.handle import Handle, Responding
 from dnsserver.transport.filter import Rule
 from dnsserver.transport.sockets import Address, Sockets
 from dnsserver.transport.tcp import TcpListener
+from dnsserver.transport.thinning import Limit
 from dnsserver.transport.udp import UdpListener, serve_udp
 
 DRAIN: Final = 5.0
@@ -25,14 +26,15 @@ class Listeners:
         self,
         answering: Callable[[Transport, Address], tuple[Responding | None, Handle]],
         admits: Callable[[bytes], bool],
-        dropped: Callable[[], Iterable[Rule]],
+        denied: Callable[[], Iterable[Rule]],
+        limit: Callable[[], Limit | None],
     ) -> None:
         """Answer by what `answering` returns, asked for each listener now and at `renew`.
 
-        `admits` says whether the octets of an address may have a TCP connection. `dropped` returns from
-        which networks no datagrams are wanted.
+        `admits` says whether the octets of an address may have a TCP connection. `denied` returns from
+        which networks no datagrams are wanted, and `limit` how many from others.
         """
-        self._answering, self._admits, self._dropped = answering, admits, dropped
+        self._answering, self._admits, self._denied, self._limit = answering, admits, denied, limit
         self._udp: dict[Address, dict[int, UdpListener]] = {}
         """By the process whose socket it is."""
         self._tcp: dict[Address, TcpListener] = {}
@@ -53,7 +55,11 @@ class Listeners:
     async def take(self, owner: int, address: Address, sock: socket.socket) -> None:
         """Answer the datagrams of one more socket of an address, that of another process."""
         listener = self._udp[address][owner] = await serve_udp(sock, *self._answering("udp", address))
-        listener.drop(self._dropped())
+        self._filter(listener)
+
+    def _filter(self, listener: UdpListener) -> None:
+        listener.deny(self._denied())
+        listener.limit(self._limit())
 
     def leave(self, owner: int) -> None:
         """Leave the sockets of another process to it."""
@@ -66,7 +72,7 @@ class Listeners:
         for address, datagrams in self._udp.items():
             for listener in datagrams.values():
                 listener.answer_by(*self._answering("udp", address))
-                listener.drop(self._dropped())
+                self._filter(listener)
         for address, streams in self._tcp.items():
             streams.answer_by(*self._answering("tcp", address))
 

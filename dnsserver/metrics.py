@@ -64,7 +64,11 @@ def of_answers(prefix: str, tally: Tally, plugin_of: Callable[[str], str]) -> It
 def of_listeners(udp: Sequence[UdpListener], tcp: Sequence[TcpListener]) -> Iterable[Metric]:
     yield _counter("udp_send_errors", "Responses the kernel did not take.", _sum(udp, "send_errors"))
     drops = _sum(udp, "kernel_drops")
-    yield _counter("udp_kernel_drops", "Datagrams denied, or without room in the receive buffer.", drops)
+    yield _counter(
+        "udp_kernel_drops", "Datagrams denied, over a limit, or without room in the receive buffer.", drops
+    )
+    thinned = set[object]().union(*(listener.thinned for listener in udp))
+    yield _gauge("thinned_networks", "Networks over query_limit now.", len(thinned))
     yield _counter("tcp_connections_accepted", "TCP connections.", _sum(tcp, "accepted"))
     yield _counter("tcp_connections_refused", "TCP connections over a limit.", _sum(tcp, "refused"))
     yield _counter("tcp_connections_timed_out", "Idle or stuck, closed.", _sum(tcp, "timed_out"))

@@ -18,6 +18,7 @@ from dnsserver.limits.access import Access, Rule, action_of
 from dnsserver.limits.cookies import Cookies
 from dnsserver.limits.message import bad_cookie
 from dnsserver.limits.networks import Network, first_list
+from dnsserver.limits.queries import QueryLimit
 from dnsserver.limits.rates import Limit, Rates
 from dnsserver.querylog.entry import coredns, in_json
 from dnsserver.querylog.log import CLOSE, Choice, QueryLog
@@ -43,12 +44,15 @@ class Policies:
         self._access = self._rates = self._cookies = self._log = None
         self._timer: asyncio.TimerHandle | None = None
         self._rules = config.acl
+        self.query_limit: QueryLimit | None = None
         if config.acl:
             self._access = Access(action_of([Rule(rule.networks, rule.action) for rule in config.acl]))
         if rrl := config.rrl:
             limit = Limit(rrl.responses_per_second, rrl.window, rrl.slip, rrl.table_size)
             exempt = first_list([rrl.exempt])  # 0 for who is in it
             self._rates = Rates(limit, time.monotonic_ns, lambda address: not exempt(address))
+        if most := config.query_limit:
+            self.query_limit = QueryLimit(most.queries_per_second, tuple(most.exempt))
         if config.cookies:
             self._cookies = Cookies(config.cookies.secrets, time.time)
             self._secret_file, self._secrets = config.cookies.path, config.cookies.secrets
@@ -87,9 +91,13 @@ class Policies:
         """Say whether a client may have a TCP connection."""
         return self._access is None or self._access.admits(address)
 
-    def dropped(self) -> list[tuple[Network, bool]]:
-        """Return the networks of the access list in order, with whether what comes from there is dropped."""
-        return [(network, rule.action == "drop") for rule in self._rules for network in rule.networks]
+    def denied(self) -> list[tuple[Network, float]]:
+        """Return the networks of the access list in order, with what part of their datagrams may pass."""
+        return [
+            (network, 0.0 if rule.action == "drop" else 1.0)
+            for rule in self._rules
+            for network in rule.networks
+        ]
 
     def around(
         self, responder: Responder, deferred: Handle, transport: Transport, table: ZoneTable
@@ -147,7 +155,7 @@ class Policies:
 
 
 def _told(config: models.Config) -> object:
-    return config.acl, config.rrl, config.cookies, config.log
+    return config.acl, config.query_limit, config.rrl, config.cookies, config.log
 
 
 def _either(respond: Respond, deferred: Handle) -> Handle:

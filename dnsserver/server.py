@@ -42,7 +42,10 @@ class Server:
         self._generation: Generation
         self._policies = Policies(config)
         self.listeners = Listeners(
-            self._answering, lambda address: self._policies.admits(address), lambda: self._policies.dropped()
+            self._answering,
+            lambda address: self._policies.admits(address),
+            lambda: self._policies.denied(),
+            lambda: self._policies.query_limit,
         )
         self._retiring: set[asyncio.Task[None]] = set()
         self._shown = Metrics("dnsserver")

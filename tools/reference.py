@@ -30,6 +30,7 @@ SEE: Final = {
     "zones[].lookup": "[why](decisions/0003-targetstrip.md)",
     "zones[].transfer": "[transfers](transfers.md)",
     "forward": "[forwarding](forwarding.md)",
+    "query_limit": "[under a flood](overload.md)",
     "status": "[status page](status.md)",
 }
 

@@ -17,6 +17,16 @@ class AccessRule(Model):
     before `transfer.allow`."""
 
 
+class QueryLimit(Model):
+    """Query rate limiting over UDP, by the kernel of Linux."""
+
+    queries_per_second: Annotated[int, Field(ge=1, le=10_000_000)]
+    """Queries of one network, /24 or /56, to one address and worker; of one that asks more the kernel lets
+    about so many through, chosen at random."""
+    exempt: list[AddressOrNetwork] = []
+    """Addresses and networks without a limit."""
+
+
 class ResponseRates(Model):
     """Response rate limiting over UDP (ISC-TN-2012-1)."""
 

@@ -6,7 +6,7 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from dnsserver.config.fields import Endpoint, ListenAddress, Model, Workers
 from dnsserver.config.forward import Forward
-from dnsserver.config.limits import AccessRule, Cookies, ResponseRates
+from dnsserver.config.limits import AccessRule, Cookies, QueryLimit, ResponseRates
 from dnsserver.config.source import Source
 from dnsserver.config.zone import TsigKey, Zone
 from dnsserver.transport.sockets import Address
@@ -112,6 +112,8 @@ class Config(Model):
     """The first rule that has the client's address counts; whom none has is answered."""
     forward: Forward | None = None
     """Left out: questions outside all zones are refused."""
+    query_limit: QueryLimit | None = None
+    """Query rate limiting over UDP, on Linux. Left out: none."""
     rrl: ResponseRates | None = None
     """Response rate limiting over UDP (ISC-TN-2012-1); `{}` takes the defaults. Left out: none."""
     cookies: Cookies | None = None

@@ -180,6 +180,11 @@ class Batch:
         count = self._last
         return self._in_octets[:count].tolist(), [size for size in self._out_octets[:count].tolist() if size]
 
+    def last_sources(self, most: int) -> list[bytes]:
+        """Return where datagrams of the last batch came from, evenly chosen ones if there are more."""
+        step = -(-self._last // most) or 1
+        return [self._client.unpack_from(self._names, k * _NAME)[1] for k in range(0, self._last, step)]
+
     def _find(self, find: Find, sizes: list[int]) -> list[int]:
         """Make queries of so many octets responses, by what is known; return the octets of those.
 

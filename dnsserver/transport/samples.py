@@ -8,7 +8,7 @@ import asyncio
 import math
 import time
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from dnsserver.transport.mmsg import Batch
@@ -42,6 +42,7 @@ class Sampler:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._seen = 0
+        self._ready: Callable[[], object] = batch.ready
         self.seconds = Histogram(SECONDS)
         """A query's part of the time that its turn took, in the kernel and here; not what it waited."""
         self.query_octets = Histogram(OCTETS)
@@ -53,13 +54,19 @@ class Sampler:
         if self._timer:
             self._timer.cancel()
 
+    def read_by(self, ready: Callable[[], object]) -> None:
+        """Have something that reads the batch by its `ready` called in the place of that."""
+        self._ready = ready
+        self.close()
+        self._arm()
+
     def _arm(self) -> None:
         self._loop.add_reader(self._fd, self._sample)
 
     def _sample(self) -> None:
         batch = self._batch
         before, began = batch.taken, time.perf_counter()
-        batch.ready()
+        self._ready()
         took, count = time.perf_counter() - began, batch.taken - before
         if not count:
             return
@@ -70,5 +77,5 @@ class Sampler:
             self.query_octets.add(octets, since / len(queries))
         for octets in responses:
             self.response_octets.add(octets, since / len(queries))
-        self._loop.add_reader(self._fd, batch.ready)
+        self._loop.add_reader(self._fd, self._ready)
         self._timer = self._loop.call_later(INTERVAL, self._arm)

@@ -1,18 +1,22 @@
 """UDP: the batch loop where the system has recvmmsg, an asyncio datagram endpoint elsewhere."""
 
 import asyncio
+import logging
 import socket
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, Final, cast
 
 from dnsserver.handle import Handle, Responding, Response, nothing
 from dnsserver.transport import mmsg
-from dnsserver.transport.filter import Rule, drop
+from dnsserver.transport.filter import Network, Rule, attach
 from dnsserver.transport.samples import Sampler
 from dnsserver.transport.sockets import octets_of
+from dnsserver.transport.thinning import Limit, Thinning
 from dnsserver.wire.const import UDP_PAYLOAD
+
+log = logging.getLogger("dnsserver")
 
 MAX_UNSENT: Final = 1 << 20
 """Octets of replies that may wait for the kernel; further ones are dropped."""
@@ -29,10 +33,17 @@ class _Listener:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        self._denied: Sequence[Rule] = ()
+        self._thinned: Sequence[Rule] = ()
 
-    def drop(self, rules: Iterable[Rule]) -> None:
+    def deny(self, rules: Iterable[Rule]) -> None:
         """Have the kernel drop what the first rule with its source says, as far as it can."""
-        drop(self._sock, rules)
+        self._denied = list(rules)
+        attach(self._sock, (self._denied, self._thinned))
+
+    def _thin(self, rules: Sequence[Rule]) -> bool:
+        self._thinned = rules
+        return attach(self._sock, (self._denied, rules))
 
     @property
     def kernel_drops(self) -> int:
@@ -52,6 +63,24 @@ class BatchListener(_Listener):
         self._finished = False
         self._loop = asyncio.get_running_loop()
         self.samples = Sampler(sock.fileno(), self._batch)
+        self._limit: Limit | None = None
+        self._thinning: Thinning | None = None
+
+    def limit(self, limit: Limit | None) -> None:
+        """Thin networks by a limit from now on; by one that is the same as before, go on."""
+        if limit == self._limit:
+            return
+        self._limit = limit
+        if self._thinning:
+            self._thinning.close()
+            self._thin(())
+        self._thinning = Thinning(self._batch, limit.meter(), self._thin) if limit else None
+        self.samples.read_by(self._thinning.ready if self._thinning else self._batch.ready)
+
+    @property
+    def thinned(self) -> set[Network]:
+        """Networks of which the kernel drops a part."""
+        return self._thinning.networks if self._thinning else set()
 
     @property
     def send_errors(self) -> int:
@@ -67,6 +96,8 @@ class BatchListener(_Listener):
             return
         self._finished = True
         self.samples.close()
+        if self._thinning:
+            self._thinning.close()
         self._loop.remove_reader(self._sock.fileno())
         for _ in range(LAST_TURNS):
             if not self._batch.ready():
@@ -91,6 +122,12 @@ class EndpointListener(_Listener, asyncio.DatagramProtocol):
         self.send_errors = 0
         self.samples = None
         """There are none here."""
+        self.thinned: set[Network] = set()
+
+    def limit(self, limit: Limit | None) -> None:
+        """Say that there is no limit here."""
+        if limit:
+            log.warning("query_limit is for Linux: there is none here")
 
     def answer_by(self, responder: Responding | None, handle: Handle) -> None:
         """Answer by others from now on."""

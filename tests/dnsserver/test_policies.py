@@ -80,6 +80,24 @@ def test_the_dropped_get_nothing_over_udp_and_no_connection_over_tcp(server):
     assert [new - old for new, old in zip(after, before, strict=True)] == [1, 1, 0]
 
 
+def test_a_network_is_thinned_from_one_reload_to_another(tmp_path):
+    limit = "query_limit: {queries_per_second: 5, exempt: [127.0.4.0/24]}\n"
+    with DnsServer(tmp_path) as server:
+
+        def thinned() -> float:
+            for client in ("127.0.4.1", "127.0.5.1"):
+                asked(server, client, tcp=False)
+            return server.metric("dnsserver_thinned_networks")
+
+        server.configure(zones=ZONE + limit)
+        server.reload()
+        eventually(lambda: thinned() == 1, 20)
+        assert all(asked(server, "127.0.4.1", tcp=False) for _ in range(10))
+        server.configure()
+        server.reload()
+        assert thinned() == 0
+
+
 LIMITED = """\
 rrl: {responses_per_second: 1, window: 3600, slip: 3, exempt: [127.0.4.0/24]}
 cookies: {secret_file: SECRET}

@@ -135,6 +135,40 @@ def test_others_lose_nothing_by_a_flood_from_a_network_that_is_dropped(tmp_path,
         assert server.metric("dnsserver_udp_kernel_drops_total") > outcome.sent * seconds * 0.99
 
 
+LIMIT: Final = 1000
+"""Queries a second of a network."""
+
+SETTLED: Final = 2.0
+"""Seconds that a limit takes to be in force, at most."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "seconds"),
+    [("unique", 4), *(pytest.param(kind, 30, marks=pytest.mark.slow) for kind in DATAGRAMS)],
+)
+def test_others_lose_nothing_by_a_flood_over_the_limit(tmp_path, kind, seconds):
+    limit = f"query_limit: {{queries_per_second: {LIMIT}}}\n"
+    with DnsServer(tmp_path, zones=ZONE + limit) as server:
+        outcome = flooded(server, kind, seconds)
+        until = max(outcome.udp.lost, default=outcome.began) - outcome.began
+        print(f"the last query of others was lost {until:.1f} s after the begin")
+        assert until <= SETTLED
+        assert outcome.tcp.loss == 0
+
+
+def test_a_network_over_the_limit_gets_about_what_it_is_allowed(tmp_path):
+    limit = f"query_limit: {{queries_per_second: {LIMIT}}}\n"
+    with DnsServer(tmp_path, zones=ZONE + limit) as server, flooding(server, "one", 60):
+        eventually(lambda: server.metric("dnsserver_thinned_networks") == 1, 10)
+        began, counts = time.monotonic(), []
+        while not counts or counts[-1][0] - counts[0][0] < 2:
+            at, count = time.monotonic(), server.metric("coredns_dns_responses_total")
+            if at - began > SETTLED:
+                counts.append((at, count))
+        seconds, answered = (last - first for first, last in zip(counts[0], counts[-1], strict=True))
+        assert LIMIT / 2 <= answered / seconds <= LIMIT * 2
+
+
 @SECONDS
 def test_a_flood_over_the_rate_gets_a_part_of_what_it_asks_for_and_others_theirs(tmp_path, seconds):
     exempt = "exempt: [127.0.3.0/24, 127.0.0.1]"

@@ -4,7 +4,9 @@ import struct
 
 import pytest
 
+from dnsserver.handle import nothing
 from dnsserver.transport import mmsg
+from dnsserver.transport.sockets import Address, listen_udp
 from tests.dnsserver.transport.serving import query, serving
 
 RESPONSE = b"\0\1\x80" + bytes(9)
@@ -71,6 +73,22 @@ def test_what_is_not_answered_shifts_no_reply(batched, answered):
         replies = [client.recv(4096) for _ in wanted]
         assert [int.from_bytes(reply[:2], "big") for reply in replies] == wanted
         assert all(reply[2:] == replies[0][2:] for reply in replies)
+
+
+@pytest.mark.skipif(not mmsg.AVAILABLE, reason="no recvmmsg")
+@pytest.mark.parametrize(
+    ("most", "hosts"), [(1, [1]), (2, [1, 5]), (3, [1, 4, 7]), (8, [*range(1, 9)]), (9, [*range(1, 9)])]
+)
+def test_a_batch_tells_evenly_where_it_came_from(most, hosts):
+    with listen_udp(Address("127.0.0.1", 0)) as sock:
+        batch = mmsg.Batch(sock, None, nothing)
+        assert batch.last_sources(most) == []
+        for number in range(1, 9):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                client.bind((f"127.0.0.{number}", 0))
+                client.sendto(query(), sock.getsockname())
+        batch.ready()
+        assert batch.last_sources(most) == [bytes((127, 0, 0, host)) for host in hosts]
 
 
 def test_many_clients_have_each_their_own_replies():
