@@ -53,7 +53,7 @@ def quantile(values: list[float], share: float) -> float:
 def over_udp(port: int, source: str, stop: threading.Event) -> Service:
     text, asked, answered = query("www.k8s.local.")[2:], {}, []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        # When this thread has its turn is no matter of the server's.
+        # When this thread has its turn is no matter of the server's: not after a send, nor for a response.
         sock.setsockopt(socket.SOL_SOCKET, _STAMP, 1)
         sock.bind((source, 0))
         sock.connect(("127.0.0.1", port))
@@ -64,8 +64,8 @@ def over_udp(port: int, source: str, stop: threading.Event) -> Service:
                 until = time.monotonic() + GRACE
             if until is None and time.monotonic() >= due:
                 number = number + 1 & 0xFFFF
-                asked[number] = time.time()
                 sock.send(number.to_bytes(2, "big") + text)
+                asked[number] = time.time()
                 due += PACE
             sock.settimeout(max(0.0005, min(PACE, due - time.monotonic())))
             with suppress(TimeoutError, ConnectionError):
