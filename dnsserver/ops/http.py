@@ -2,13 +2,17 @@
 
 For probes and scrapes on a port of its own. It reads at most one request head of 8 KiB, answers and closes,
 all within five seconds; anything but GET or HEAD of a known path is refused. Connections beyond the limit
-cost the oldest, first of those that have sent no request yet: whoever is silent keeps nobody out.
+cost the oldest, first of those that have sent no request yet: whoever is silent keeps nobody out. Pages are
+made one at a time, and in between whatever else the event loop does has its turn.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Final, NamedTuple
+
+log = logging.getLogger("http")
 
 MAX_HEAD: Final = 8192
 """Octets of a request head."""
@@ -39,6 +43,9 @@ async def serve(host: str, port: int, pages: Mapping[str, Handler]) -> asyncio.S
     """
     exchanges: dict[asyncio.Timeout, bool] = {}
     """Those under way by whether they have a request, the oldest first."""
+    turn = asyncio.Lock()
+    faulty: set[str] = set()
+    """Paths of which a fault was told."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(exchanges) >= MAX_CONNECTIONS:
@@ -52,7 +59,9 @@ async def serve(host: str, port: int, pages: Mapping[str, Handler]) -> asyncio.S
                 exchanges[limit] = False
                 head = await reader.readuntil(b"\r\n\r\n")
                 exchanges[limit] = True
-                writer.write(await _answer(head, pages))
+                async with turn:
+                    await asyncio.sleep(0)
+                writer.write(await _answer(head, pages, faulty))
                 writer.close()
                 await writer.wait_closed()
         except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
@@ -64,7 +73,19 @@ async def serve(host: str, port: int, pages: Mapping[str, Handler]) -> asyncio.S
     return await asyncio.start_server(connected, host, port, limit=MAX_HEAD)
 
 
-async def _answer(head: bytes, pages: Mapping[str, Handler]) -> bytes:
+async def _made(handler: Handler, path: str, query: str, faulty: set[str]) -> Page:
+    try:
+        answer = handler(path, query)
+        return answer if isinstance(answer, Page) else await answer
+    except Exception:
+        # Anyone may ask for it again, so it is told once.
+        if path not in faulty:
+            log.exception("%s cannot be shown because of a fault here", path)
+        faulty.add(path)
+        return Page(500, b"a fault here; the log has it\n")
+
+
+async def _answer(head: bytes, pages: Mapping[str, Handler], faulty: set[str]) -> bytes:
     method, _, rest = head.split(b"\r\n", 1)[0].partition(b" ")
     target, _, version = rest.partition(b" ")
     path, _, query = target.decode("latin-1").partition("?")
@@ -76,8 +97,7 @@ async def _answer(head: bytes, pages: Mapping[str, Handler]) -> bytes:
     elif handler is None:
         page = Page(404, f"not found; there is {', '.join(sorted(pages))}\n".encode())
     else:
-        answer = handler(path, query)
-        page = answer if isinstance(answer, Page) else await answer
+        page = await _made(handler, path, query, faulty)
     lines = (
         f"HTTP/1.1 {page.status} {HTTPStatus(page.status).phrase}",
         f"Content-Type: {page.content_type}",

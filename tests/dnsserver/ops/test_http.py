@@ -96,6 +96,19 @@ async def test_what_is_asked_for_is_not_in_the_reply(port):
         assert b"Cookie" not in reply
 
 
+async def test_a_fault_in_a_page_is_told_once_and_costs_that_page_alone(caplog):
+    pages = PAGES | {"/faulty": lambda *_: 1 / 0}
+    async with await http.serve("127.0.0.1", 0, pages) as server:
+        port = server.sockets[0].getsockname()[1]
+        for _ in range(3):
+            assert await status(port, GET.replace(b"/page", b"/faulty")) == 500
+            assert await status(port, GET) == 200
+    assert [record.getMessage() for record in caplog.records] == [
+        "/faulty cannot be shown because of a fault here"
+    ]
+    assert "ZeroDivisionError" in caplog.text
+
+
 async def test_a_head_at_the_limit_is_read_and_a_longer_one_closes(port):
     fixed = b"GET /page HTTP/1.1\r\nX: "
     longest = fixed + b"x" * (MAX_HEAD - len(fixed) - 4) + b"\r\n\r\n"
@@ -158,6 +171,27 @@ async def test_no_more_connections_are_open_than_may_be(port, monkeypatch):
     before = descriptors()
     async with strangers(port, 3 * MAX_CONNECTIONS, b"") as opened:
         await until(lambda: descriptors() - before - len(opened) <= MAX_CONNECTIONS)
+
+
+async def test_many_who_ask_for_pages_at_once_leave_others_their_turns_in_between():
+    turns: list[int] = [0]
+
+    def counted(path: str, query: str) -> Page:
+        turns.append(0)
+        return Page(200, b"")
+
+    async def another() -> None:
+        while True:
+            turns[-1] += 1
+            await asyncio.sleep(0)
+
+    async with await http.serve("127.0.0.1", 0, {"/page": counted}) as server:
+        port = server.sockets[0].getsockname()[1]
+        waiting = asyncio.create_task(another())
+        await asyncio.gather(*(exchange(port, GET) for _ in range(MAX_CONNECTIONS // 2)))
+        waiting.cancel()
+    assert len(turns) > MAX_CONNECTIONS // 2
+    assert all(turns)
 
 
 async def test_one_that_takes_its_time_to_end_keeps_no_other_out(monkeypatch):

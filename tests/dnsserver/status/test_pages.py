@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+from urllib.parse import urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dnsserver.answer.tally import Tally
 from dnsserver.status.pages import MAX_ROWS, Status, View
@@ -49,6 +52,16 @@ def test_hostile_names_and_data_are_shown_as_text():
 def test_a_hostile_question_is_shown_as_text(query):
     read = Reader(page(filled(ZONE, KEYS), "/records", query))
     assert "script" not in read.tags
+
+
+words = st.one_of(
+    st.binary(max_size=30), st.sampled_from([b"k8s.local.", b"*", b"a..b", "²".encode(), b"-1"])
+)
+
+
+@given(st.sampled_from(["/", "/records"]), words, words, words, st.text(max_size=20))
+def test_any_question_has_a_page(path, name, zone, start, more):
+    page(filled(ZONE, KEYS), path, f"{urlencode({'q': name, 'zone': zone, 'from': start})}&{more}")
 
 
 def test_a_record_has_its_type_ttl_data_object_and_source():
