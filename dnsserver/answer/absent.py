@@ -7,7 +7,7 @@ for all its like, by the octets behind that label and how many that has, until t
 from collections.abc import Callable
 from typing import Final
 
-from dnsserver.answer.kept import ORDINARY, denial
+from dnsserver.answer.kept import COMPLETE, EXACT, LACKS, ORDINARY, denial, denials
 from dnsserver.answer.render import Compiled
 from dnsserver.wire import const
 from dnsserver.wire.name import MAX_LABEL, MAX_NAME, Name
@@ -20,12 +20,8 @@ Otherwise = Callable[[bytes, bytes], Compiled | None]
 Row = dict[int, Compiled]
 """Octets of a label → the answer for names that are not there, by such a label below one that is."""
 
-NXDOMAIN: Final = {asked: denial(kind, const.NXDOMAIN) for asked, kind in ORDINARY.items()}
-NODATA: Final = {asked: denial(kind, const.NOERROR) for asked, kind in ORDINARY.items()}
-"""Type and class, in wire form → the key of denials, less the octets of the question's name."""
-
-_EXACT: Final = {asked: asked != asked.lower() for asked in ORDINARY}
-"""Type and class, in wire form → whether they are others when they are folded, as 65, which is `A`."""
+NXDOMAIN: Final = denial(0, const.NXDOMAIN)
+"""Added to a key of NODATA."""
 
 MAX_ROWS: Final = 4096
 """Each takes some hundred octets, and 2 KiB at most."""
@@ -39,7 +35,7 @@ def absent(table: ZoneTable) -> Otherwise:
     find_node: Callable[[bytes], Node | None] = table.nodes.get  # type: ignore[assignment]
     find_answer: Callable[[bytes], Compiled | None] = table.answers.get
     rows: dict[bytes, Row] = table.absent
-    find_row, is_exact = rows.get, _EXACT.get
+    find_row, find_key, exact = rows.get, ORDINARY.get, EXACT
 
     def otherwise(question: bytes, folded: bytes) -> Compiled | None:
         if not folded:
@@ -47,11 +43,10 @@ def absent(table: ZoneTable) -> Otherwise:
         node = find_node(folded[:-4])
         if node:
             asked = question[-4:]
-            exact = is_exact(asked)
-            answer = find_answer(folded[:-4] + asked) if exact else None
-            if exact is None or not (answer or node.complete):
-                return None
-            return answer or node.zone.negative.get(NODATA[asked] + len(folded) - 4)
+            key = find_key(asked)
+            if key is None or asked in exact:
+                return of_node(node, folded[:-4], asked)
+            return node.zone.negative.get(key + len(folded) - 4) if node.complete else None
         # Labels `*` and `any` ask for a search, and those that are as short are taken the long way too.
         step = folded[0]
         if step > SHORT:
@@ -62,9 +57,17 @@ def absent(table: ZoneTable) -> Otherwise:
                     return answer
         return of_encloser(folded[:-4], question[-4:])
 
+    def of_node(node: Node, name: bytes, asked: bytes, octets: int = 0) -> Compiled | None:
+        """Return the answer of any type at a node; `octets` of the question's name, if that is another."""
+        answer = find_answer(name + asked)
+        key = denials(asked)
+        if answer or key is None or not node.complete & LACKS.get(asked, COMPLETE):
+            return answer
+        return node.zone.negative.get(key + (octets or len(name)))
+
     def of_encloser(name: bytes, asked: bytes) -> Compiled | None:
         at, octets = 0, len(name)
-        if asked not in ORDINARY or octets > MAX_NAME:
+        if octets > MAX_NAME:
             return None
         while at < octets:
             if not 0 < (step := name[at]) <= MAX_LABEL:
@@ -80,18 +83,15 @@ def absent(table: ZoneTable) -> Otherwise:
         return None
 
     def below(node: Node, above: bytes, asked: bytes, name: bytes) -> Compiled | None:
-        zone = node.zone
-        if not zone.synced or (zone.cuts and zone.cut_above(Name(above))):
+        zone, key = node.zone, denials(asked)
+        if key is None or not zone.synced or (zone.cuts and zone.cut_above(Name(above))):
             return None
         if zone.skydns_lookup and (b"\1*" in name or b"\3any" in name):
             return None
         wildcard = find_node(b"\1*" + above) if zone.wildcards else None
-        if wildcard is None:
-            return zone.negative.get(NXDOMAIN[asked] + len(name))
-        answer = find_answer(b"\1*" + above + asked)
-        if answer or not wildcard.complete:
-            return answer
-        return wildcard.zone.negative.get(NODATA[asked] + len(name))
+        if wildcard:
+            return of_node(wildcard, b"\1*" + above, asked, len(name))
+        return zone.negative.get(key + NXDOMAIN + len(name))
 
     def keep(behind: bytes, step: int, answer: Compiled) -> None:
         if len(rows) >= MAX_ROWS:

@@ -16,7 +16,7 @@ from dnsserver.answer import render
 from dnsserver.answer.absent import absent
 from dnsserver.answer.edns import COOKIE_OCTETS, EDE, KEEPALIVE, NSID, OPT_OCTETS, OPTION_OCTETS, Opts
 from dnsserver.answer.identity import SILENT, Identity, chaos
-from dnsserver.answer.kept import META, VIEWS, denial, in_wire_form, is_kept
+from dnsserver.answer.kept import COMPLETE, LACKS, META, VIEWS, denial, in_wire_form, is_kept
 from dnsserver.answer.lookup import Answer, lookup
 from dnsserver.answer.render import Compiled
 from dnsserver.answer.tally import Listener, Tally, Transport, kind_of
@@ -260,7 +260,7 @@ class Responder:
         zone = answer.zone
         if zone is None or not zone.synced or (question.type in META and question.type != const.ANY):
             return
-        key = denial(question.type, answer.rcode) | len(question.name)
+        key = denial(kind_of(question.type), answer.rcode) | len(question.name)
         if answer.is_denial and key not in zone.negative:
             if len(zone.negative) >= MAX_DENIALS:
                 zone.negative.clear()
@@ -284,9 +284,12 @@ class Responder:
             # The zone above has the DS of an apex, so it may be there without being here.
             at_apex = {const.DS} if source in self._table.zones else set()
             self._keep(node, source, (*(rrsets.keys() - VIEWS | at_apex),), known)
-            node.complete = True
-        if question.type in VIEWS and question.type in rrsets:
-            self._keep(node, source, (question.type,), known)
+            node.complete = COMPLETE
+        if question.type in VIEWS:
+            if question.type in rrsets:
+                self._keep(node, source, (question.type,), known)
+            else:
+                node.complete |= LACKS[in_wire_form(question.type)]
 
     def _keep(self, node: Node, source: Name, kinds: tuple[int, ...], known: dict[int, Answer]) -> None:
         for kind in kinds:

@@ -28,8 +28,8 @@ class Node:
         """Those right below that have, or lead to, records which may answer for this name."""
         self.questions: tuple[bytes, ...] = ()
         """Those of the table's `answers` that are for this name."""
-        self.complete = False
-        """Every ordinary type that this name has is among them."""
+        self.complete = 0
+        """Bits of the layer above: which of its types are all among them. 0: nobody knows."""
 
     def find(self, key: Key) -> Stored | None:
         """Return what it has under a key."""

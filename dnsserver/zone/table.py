@@ -214,7 +214,7 @@ class ZoneTable:
         for question in node.questions:
             self.answers.pop(question, None)
         node.questions = ()
-        node.complete = False
+        node.complete = 0
 
     def forget_dependents(self) -> None:
         for node in self.dependents:

@@ -135,12 +135,21 @@ def test_the_fast_path_equals_the_slow_path(table, steps, transport):
 absent_names = st.sampled_from(
     ["long", "late", "long.late", "late.late", "*.late", "any.late", "x.late", "LONG"]
 )
-absent_queries = st.tuples(absent_names, st.sampled_from(["A", "HTTPS", "TYPE97", "TXT"])).map(
+absent_types = ["A", "HTTPS", "TYPE97", "TXT", "MX", "SRV", "PTR", "TYPE300", "TYPE321", "TYPE353"]
+absent_queries = st.tuples(absent_names, st.sampled_from(absent_types)).map(
     lambda pair: dns.message.make_query(f"{pair[0]}.example.", pair[1], id=1).to_wire()
 )
 absent_changes = st.dictionaries(
     st.sampled_from(["example/*", "example/late", "example/late/*", "example/long", "example/late/late/x"]),
-    st.sampled_from(['{"host":"192.0.2.1"}', '{"host":"192.0.2.2"}', '{"text":"t"}', None]),
+    st.sampled_from(
+        [
+            '{"host":"192.0.2.1"}',
+            '{"host":"192.0.2.2"}',
+            '{"text":"t"}',
+            '{"host":"192.0.2.3","mail":true}',
+            None,
+        ]
+    ),
     min_size=1,
     max_size=2,
 )
@@ -158,6 +167,20 @@ def test_what_is_kept_of_absent_names_survives_no_change(way, steps):
             continue
         for _ in ("cold", "warm", "kept"):
             assert same(served.respond(step), served.slow(step))
+
+
+@pytest.mark.parametrize("name", ["www", "none", "1.wild"])
+@pytest.mark.parametrize("kind", ["AAAA", "MX", "PTR", "TYPE300", "TYPE321"])
+def test_that_a_name_or_a_type_is_not_there_is_found_the_second_time(name, kind):
+    values = {
+        "example/www/x": '{"host":"192.0.2.1","targetstrip":1}',
+        "example/wild/*": '{"host":"192.0.2.1"}',
+    }
+    served = responder(filled([{"name": "example."}], values))
+    query = dns.message.make_query(f"{name}.example.", kind).to_wire()
+    served.respond(query)
+    head, cut, rest = served.find(query[2:12], query[12:])
+    assert query[:2] + head + query[12 : len(query) - cut] + rest == served.slow(query)
 
 
 def asking(*options: tuple[int, bytes]) -> bytes:
