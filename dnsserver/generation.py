@@ -9,6 +9,7 @@ import gc
 import logging
 from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -175,12 +176,12 @@ class Generation:
             await self.reflector.accept()
 
     async def _adopt(self, table: ZoneTable) -> None:
-        names = list(table.nodes)
-        for at in range(0, len(names), SLICE):
+        names = iter(table.nodes)
+        while part := list(islice(names, SLICE)):
             self.table.apply(
                 [
                     Change(stored.key, name, name, stored.record)
-                    for name in names[at : at + SLICE]
+                    for name in part
                     if (node := table.nodes.get(name))
                     for stored in node.records
                 ],

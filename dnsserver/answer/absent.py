@@ -12,6 +12,7 @@ from dnsserver.answer.render import Compiled
 from dnsserver.wire import const
 from dnsserver.wire.name import MAX_LABEL, MAX_NAME, Name
 from dnsserver.zone.node import Node
+from dnsserver.zone.nodes import MASK
 from dnsserver.zone.table import ZoneTable
 
 Otherwise = Callable[[bytes, bytes], Compiled | None]
@@ -32,7 +33,7 @@ SHORT: Final = 3
 
 def absent(table: ZoneTable) -> Otherwise:
     """Return what answers the questions that a table's `answers` do not have."""
-    find_node: Callable[[bytes], Node | None] = table.nodes.get  # type: ignore[assignment]
+    find_node, find_few, finders = table.nodes.get, table.nodes.few.get, table.nodes.finders
     find_answer: Callable[[bytes], Compiled | None] = table.answers.get
     rows: dict[bytes, Row] = table.absent
     find_row, find_key, exact = rows.get, ORDINARY.get, EXACT
@@ -40,12 +41,13 @@ def absent(table: ZoneTable) -> Otherwise:
     def otherwise(question: bytes, folded: bytes) -> Compiled | None:
         if not folded:
             return None
-        node = find_node(folded[:-4])
+        name = folded[:-4]
+        node = find_few(name) or (finders[hash(name) & MASK](name) if finders else None)
         if node:
             asked = question[-4:]
             key = find_key(asked)
             if key is None or asked in exact:
-                return of_node(node, folded[:-4], asked)
+                return of_node(node, name, asked)
             return node.zone.negative.get(key + len(folded) - 4) if node.complete else None
         # Labels `*` and `any` ask for a search, and those that are as short are taken the long way too.
         step = folded[0]
@@ -55,7 +57,7 @@ def absent(table: ZoneTable) -> Otherwise:
                 answer = row.get(step)
                 if answer:
                     return answer
-        return of_encloser(folded[:-4], question[-4:])
+        return of_encloser(name, question[-4:])
 
     def of_node(node: Node, name: bytes, asked: bytes, octets: int = 0) -> Compiled | None:
         """Return the answer of any type at a node; `octets` of the question's name, if that is another."""

@@ -162,9 +162,9 @@ class Saver:
         file = await asyncio.to_thread(_NewFile, self._path)
         try:
             waiting = bytearray(header_octets(header))
-            names = list(self._table.nodes)
-            for at in range(0, len(names), SLICE):
-                for name in names[at : at + SLICE]:
+            names = iter(self._table.nodes)
+            while part := list(islice(names, SLICE)):
+                for name in part:
                     node = self._table.nodes.get(name)
                     for stored in node.records if node else ():
                         waiting += item(stored)

@@ -36,12 +36,17 @@ class Node:
         records = self.records
         if len(records) == 1:
             return records[0] if records[0].key == key else None
+        if not records:
+            return None
         at = _position(records, key)
         return records[at] if at < len(records) and records[at].key == key else None
 
     def insert(self, new: Stored) -> None:
         """Add a record whose key it has not."""
         records = self.records
+        if not records:
+            self.records = (new,)
+            return
         at = _position(records, new.key)
         if len(records) < FEW:
             self.records = (*records[:at], new, *records[at:])
@@ -63,4 +68,4 @@ _key_of = attrgetter("key")
 
 
 def _position(records: Sequence[Stored], key: Key) -> int:
-    return bisect_left(records, key, key=_key_of) if records else 0
+    return bisect_left(records, key, key=_key_of)

@@ -1,4 +1,4 @@
-"""All names of all zones in one dict: the qname's octets find the node, or the node above it.
+"""All names of all zones together: the qname's octets find the node, or the node above it.
 
 A node stands for every name that exists: one that has data, and every empty non-terminal between it
 and its apex (RFC 4592 §2.2.2). Nodes come and go with the records; nothing is copied.
@@ -12,6 +12,7 @@ from dnsserver.skydns.key import Key
 from dnsserver.skydns.record import Record
 from dnsserver.wire.name import ROOT, Name, ancestors, is_within, parent
 from dnsserver.zone.node import Node
+from dnsserver.zone.nodes import Nodes
 from dnsserver.zone.rrset import RRsets
 from dnsserver.zone.zone import Owned, Stored, Zone
 
@@ -41,7 +42,7 @@ class ZoneTable:
 
     def __init__(self, zones: Iterable[Zone]) -> None:
         self.zones: Final = {zone.apex: zone for zone in zones}
-        self.nodes: Final[dict[Name, Node]] = {}
+        self.nodes: Final = Nodes()
         self.answers: Final[dict[bytes, Any]] = {}
         """Question in wire form → what the layer above compiled. A node that changes drops its own."""
         self.absent: Final[dict[bytes, Any]] = {}
@@ -53,6 +54,8 @@ class ZoneTable:
         self._forms: dict[tuple[Any, ...], tuple[Any, ...]] = {}
         self.dependents: list[Node] = []
         """Nodes with compiled answers that hold data of other names."""
+        self._most_cut = 0
+        """Labels that the targetstrip of any record has cut, at most."""
         self._moved: dict[Zone, int] = {}
         """Zones whose serial has moved since the table was settled, with the revision that moved it."""
         self.settled = True
@@ -64,7 +67,7 @@ class ZoneTable:
             self._join(zone)
             for name in zone.static:
                 if self.zone_of(name) is zone:  # else it is glue, below the apex of another zone of ours
-                    self._node(name, zone)
+                    self._node(name)
 
     def _join(self, zone: Zone) -> None:
         """Make the names exist that lie between a zone and another of ours above it.
@@ -75,8 +78,7 @@ class ZoneTable:
             return
         over = parent(zone.apex)
         above = self.zone_of(over)
-        if above and over != above.apex:
-            node = self._node(over, above)
+        if above and over != above.apex and (node := self._node(over)):
             node.children = node.children or set()
             node.children.add(zone.apex)
 
@@ -86,13 +88,12 @@ class ZoneTable:
 
     def zone_of(self, name: Name) -> Zone | None:
         """Return the zone that a name belongs to: the one with the longest apex at or above it."""
-        zones = self.zones
-        if name in zones:
-            return zones[name]
-        for above in ancestors(name):
-            if above in zones:
-                return zones[above]
-        return None
+        find = self.zones.get
+        while True:
+            zone = find(name)
+            if zone or not name[0]:
+                return zone
+            name = parent(name)
 
     def encloser(self, name: Name) -> tuple[Name, Node] | None:
         """Return the closest encloser of a name without a node (RFC 4592 §3.3.1); None outside all zones."""
@@ -127,7 +128,7 @@ class ZoneTable:
     def _below(self, node: Node) -> Iterator[Owned]:
         for name in node.speakers or ():
             child = self.nodes[name]
-            yield from (stored.owned_by(name) for stored in child.records if not stored.is_stripped)
+            yield from (stored.owned_by(name) for stored in child.records if not stored.cut)
             yield from self._below(child)
 
     def below(self, name: Name, most: int) -> Set[Name] | None:
@@ -232,16 +233,21 @@ class ZoneTable:
         if old and old.host == host and old.form == form:
             return False
         is_changed = self._remove(key, path, touched)
-        zone = self.zone_of(name)
-        if zone is None:
+        if node is None:
+            node = self._made(name)
+        elif is_changed:  # it may be gone with its last record
+            node = self._node(name)
+        if node is None:
             return is_changed
+        zone = node.zone
         new = Stored(key, host, self._form(form), now if zone.synced else 0)
         self._announce(name, zone, new)
-        node = self._node(name, zone)
         self.owners += not node.records
         self.records += 1
         zone.records += 1
         node.insert(new)
+        if new.cut > self._most_cut:
+            self._most_cut = new.cut
         self._forget(name, node, new)
         touched.add(zone)
         return True
@@ -252,15 +258,17 @@ class ZoneTable:
         return self._forms.setdefault(form, form)
 
     def _remove(self, key: Key, path: Name, touched: set[Zone]) -> bool:
+        find, owner = self.nodes.get, path
         # The record's targetstrip is not known from its key: it is at the key's name or above it.
-        owner = path
-        while True:
-            node = self.nodes.get(owner)
-            if node and node.records and (stored := node.find(key)):
+        for _ in range(self._most_cut + 1):
+            node = find(owner)
+            if node and (stored := node.find(key)):
                 break
             if not owner[0]:
                 return False
             owner = parent(owner)
+        else:
+            return False
         self._announce(owner, node.zone, stored)
         node.remove(stored)
         self.owners -= not node.records
@@ -271,17 +279,24 @@ class ZoneTable:
         touched.add(node.zone)
         return True
 
-    def _node(self, name: Name, zone: Zone) -> Node:
-        node = self.nodes.get(name)
-        if node is None:
-            node = self.nodes[name] = Node(zone)
-            zone.names += 1
-            zone.wildcards += name.startswith(b"\1*")
-            above = parent(name)
-            over = self._node(above, zone)
-            if above != zone.apex:
-                over.children = over.children or set()
-                over.children.add(name)
+    def _node(self, name: Name) -> Node | None:
+        return self.nodes.get(name) or self._made(name)
+
+    def _made(self, name: Name) -> Node | None:
+        """Make a node, and those above it that are not there, up to an apex; None outside all zones."""
+        if name == ROOT:
+            return None
+        above = parent(name)
+        over = self._node(above)
+        if over is None:
+            return None
+        zone = over.zone
+        node = self.nodes[name] = Node(zone)
+        zone.names += 1
+        zone.wildcards += name.startswith(b"\1*")
+        if above != zone.apex:
+            over.children = over.children or set()
+            over.children.add(name)
         return node
 
     def _prune(self, name: Name, node: Node) -> None:
@@ -303,7 +318,7 @@ class ZoneTable:
         history.before(name)
         if is_within(name, Name(_APEX_RECORDS + apex)) or is_within(name, Name(_APEX_SERVERS + apex)):
             history.before(apex)
-        if stored.is_stripped or not zone.skydns_lookup:
+        if stored.cut or not zone.skydns_lookup:
             return
         while name != apex:
             name = parent(name)
@@ -313,11 +328,12 @@ class ZoneTable:
 
     def _forget(self, name: Name, node: Node, stored: Stored) -> None:
         """Drop what was compiled of a record that came or went, and note which names it may answer for."""
-        self.drop(node)
-        if stored.is_stripped or not node.zone.skydns_lookup:
+        if node.complete or node.questions:
+            self.drop(node)
+        if stored.cut or not node.zone.skydns_lookup:
             return
         while name != node.zone.apex:
-            speaks = bool(node.speakers) or any(not other.is_stripped for other in node.records)
+            speaks = bool(node.speakers) or any(not other.cut for other in node.records)
             # A wildcard stands for names that are not there, never for the one above it.
             speaks = speaks and not name.startswith(b"\1*")
             above = parent(name)

@@ -27,9 +27,10 @@ class Stored(NamedTuple):
         return Record(self.host, *self.form)
 
     @property
-    def is_stripped(self) -> bool:
-        """Say whether its key is longer than its name, so that it answers for that name only."""
-        return bool(self.form[_TARGETSTRIP])
+    def cut(self) -> int:
+        """How many labels of its key its name has not, at most; if any, it answers for that name only."""
+        cut: int = self.form[_TARGETSTRIP]
+        return cut
 
     def owned_by(self, name: Name) -> "Owned":
         return Owned(name, self.key, self.record, self.since)
