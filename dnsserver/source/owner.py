@@ -1,14 +1,12 @@
 """Which name a key spells, and which name owns its record. Pure."""
 
-from functools import lru_cache
 from typing import Final
 
 from dnsserver.skydns.key import MAX_LABEL, MAX_NAME, Key
 from dnsserver.skydns.record import Record, RecordError
-from dnsserver.wire.name import ROOT, Name
+from dnsserver.wire.name import ROOT, Name, parent
 
-PARENTS: Final = 4096
-"""Names above those of keys that are kept in mind: keys come in order, so the next has the same."""
+_LENGTH: Final = tuple(bytes((octets,)) for octets in range(MAX_LABEL + 1))
 
 
 def path_of(key: bytes, prefix: Key) -> Name:
@@ -21,20 +19,14 @@ def path_of(key: bytes, prefix: Key) -> Name:
         raise RecordError("key", "outside the prefix")
     if len(key) - len(prefix) > MAX_NAME:
         raise RecordError("key", f"a name over {MAX_NAME} octets")
-    return _joined(key[len(prefix) :].lower())
-
-
-def _joined(labels: bytes) -> Name:
-    above, slash, label = labels.rpartition(b"/")
-    if not 0 < len(label) <= MAX_LABEL:
-        raise RecordError("key", f"a label of {len(label)} octets; expected 1..{MAX_LABEL}")
-    name = b"%c%b%b" % (len(label), label, _above(above) if slash else ROOT)
+    name: bytes = ROOT
+    for label in key[len(prefix) :].lower().split(b"/"):
+        if not 0 < len(label) <= MAX_LABEL:
+            raise RecordError("key", f"a label of {len(label)} octets; expected 1..{MAX_LABEL}")
+        name = _LENGTH[len(label)] + label + name
     if len(name) > MAX_NAME:
         raise RecordError("key", f"a name over {MAX_NAME} octets")
     return Name(name)
-
-
-_above = lru_cache(PARENTS)(_joined)
 
 
 def owner_of(path: Name, record: Record) -> Name:
@@ -44,7 +36,7 @@ def owner_of(path: Name, record: Record) -> Name:
     """
     name = path
     for _ in range(record.targetstrip):
-        name = Name(name[name[0] + 1 :])
+        name = parent(name)
         if not name[0]:
             return path
     return name
