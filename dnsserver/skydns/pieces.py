@@ -4,6 +4,7 @@ Messages that are concatenated merge, and repeated fields append (Protocol Buffe
 cut between two of its fields is several of the same type, which together say what it said. Pure.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 _LENGTH_DELIMITED: Final = 2
@@ -14,17 +15,17 @@ _MAX_BITS: Final = 35
 """Of a length: five octets say more than any message has."""
 
 
-def pieces(message: bytes, fields: int) -> list[bytes]:
+def pieces(message: bytes, fields: int) -> Iterator[bytes]:
     """Cut a message after every so many of the strings and messages in it that it begins with.
 
     The last piece has one at least, if there are any, and all that comes after them. What is no message is
     cut anywhere, and is none in pieces either.
     """
-    cuts, at, count, end = [0], 0, 0, len(message)
+    begin, at, count, end = 0, 0, 0, len(message)
     while at < end - 1 and message[at] & 0x87 == _LENGTH_DELIMITED:
         if count == fields:
-            cuts.append(at)
-            count = 0
+            yield message[begin:at]
+            begin, count = at, 0
         length, at = message[at + 1], at + 2
         if length > 0x7F:  # seven bits an octet, the least significant first
             length, bits = length & 0x7F, 7
@@ -36,4 +37,4 @@ def pieces(message: bytes, fields: int) -> list[bytes]:
                     break
         at += length
         count += 1
-    return [message[begin:end] for begin, end in zip(cuts, [*cuts[1:], end], strict=True)]
+    yield message[begin:]

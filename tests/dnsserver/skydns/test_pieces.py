@@ -22,7 +22,7 @@ responses = st.builds(
 @given(responses, st.integers(1, 25))
 def test_pieces_of_a_message_merge_to_it_and_are_small(response, fields):
     octets = response.SerializeToString()
-    parts = pieces(octets, fields)
+    parts = list(pieces(octets, fields))
     merged = rpc_pb2.RangeResponse()
     for part in parts:
         merged.MergeFromString(part)
@@ -37,7 +37,7 @@ def test_pieces_of_a_message_merge_to_it_and_are_small(response, fields):
 
 @given(st.binary())
 def test_what_is_no_message_is_none_in_pieces_and_has_no_other_octets(octets):
-    parts = pieces(octets, 1)
+    parts = list(pieces(octets, 1))
     assert b"".join(parts) == octets
     try:
         rpc_pb2.RangeResponse.FromString(octets)
