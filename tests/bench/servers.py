@@ -103,7 +103,7 @@ class Server:
 
     def cpu_seconds(self) -> float:
         """Return the CPU time, user and system, that it and its children have used."""
-        return sum(time.clock_gettime(_cpu_clock(pid)) for pid in self.processes())
+        return sum(time.clock_gettime(cpu_clock(pid)) for pid in self.processes())
 
     def processes(self) -> list[int]:
         """Return its own, first, and those of its children."""
@@ -111,7 +111,7 @@ class Server:
         return _descendants(self._process.pid)
 
 
-def _cpu_clock(pid: int) -> int:
+def cpu_clock(pid: int) -> int:
     """Return the clock of a process's CPU time, as clock_getcpuclockid(3) makes it on Linux."""
     return ~pid << 3 | 2
 
