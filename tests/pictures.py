@@ -3,7 +3,6 @@
 It runs what `make run` runs, on ports of its own, asks for a minute what clients ask, and needs `chromium`.
 """
 
-import os
 import re
 import sys
 import time
@@ -24,7 +23,7 @@ def main() -> int:
     directory = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images")
     directory.mkdir(parents=True, exist_ok=True)
     resolver = Resolver(free_port())
-    with Program("tools.run", environment=os.environ | {"PORT": str(resolver.port)}) as program:
+    with Program("tools.run", environment={"PORT": str(resolver.port)}) as program:
         program.wait_for("status page")
         found = re.search(r"status page (http://\S+)", program.log())
         assert found

@@ -1,5 +1,7 @@
 """The project's programs as processes, and what is asked of them over real sockets."""
 
+import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -7,9 +9,9 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import dns.flags
 import dns.message
@@ -21,15 +23,25 @@ from tools.embedded_etcd import free_port
 
 START_TIMEOUT = 45.0
 
+TOLD_BY = ("DNSSERVER_", "ETCD", "EXTERNAL_DNS_", "KUBE")
+"""How variables begin that tell our programs something."""
 
-def eventually(condition: Callable[[], object], within: float, what: str = "") -> float:
-    """Wait until `condition` holds and return how long it took, in seconds."""
-    began = time.monotonic()
-    while not condition():
-        if time.monotonic() - began > within:
+T = TypeVar("T")
+
+
+def eventually(condition: Callable[[], T], within: float = 40, what: str = "") -> T:
+    """Return the first true value of a condition, within some seconds."""
+    deadline = time.monotonic() + within
+    while not (value := condition()):
+        if time.monotonic() > deadline:
             raise AssertionError(f"not within {within} s: {what or condition}")
         time.sleep(0.005)
-    return time.monotonic() - began
+    return value
+
+
+async def until(condition: Callable[[], T], within: float = 40, what: str = "") -> T:
+    """Do as `eventually` does, in a thread: what is waited for may need this event loop."""
+    return await asyncio.to_thread(eventually, condition, within, what)
 
 
 def children(program: "Program") -> list[int]:
@@ -39,16 +51,23 @@ def children(program: "Program") -> list[int]:
 
 
 class Program:
-    """`python -m MODULE` as a process; ended, and its log kept until then, by the `with` block."""
+    """`python -m MODULE` as a process; ended, and its log kept until then, by the `with` block.
 
-    def __init__(self, module: str, *arguments: str, environment: dict[str, str] | None = None) -> None:
+    It has the variables of the tests, but for those that would tell it something, and its own `environment`.
+    """
+
+    http_port = 0
+    """Of its pages."""
+
+    def __init__(self, module: str, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         self._log = tempfile.NamedTemporaryFile(suffix=f".{module}.log")  # noqa: SIM115
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(TOLD_BY)}
         self.process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
-            env=environment,
+            env={**inherited, **(environment or {})},
         )
 
     def log(self) -> str:
@@ -64,12 +83,26 @@ class Program:
         """End it and return its exit code."""
         self.process.send_signal(signal.SIGCONT)
         self.process.send_signal(how)
+        return self.wait(10)
+
+    def wait(self, within: float = 60) -> int:
+        """Wait until it has ended and return its exit code."""
         try:
-            return self.process.wait(10)
+            return self.process.wait(within)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-            raise AssertionError(f"did not stop: {self.log()}") from None
+            raise AssertionError(f"did not end: {self.log()}") from None
+
+    def page(self, path: str) -> tuple[int, str]:
+        """Return status and text of a page; status 0 and the reason where there is none."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=5) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError as error:
+            return 0, str(error)
 
     def cpu_seconds(self) -> float:
         """Return the CPU time it has used, user and system."""
@@ -171,13 +204,6 @@ class DnsServer(Program, Resolver):
         self.process.send_signal(signal.SIGHUP)
         eventually(lambda: self.log().count("reloaded") > before, within, f"reload: {self.log()}")
 
-    def page(self, path: str) -> tuple[int, str]:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=5) as response:
-                return response.status, response.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-
     def metric(self, name: str) -> float:
         """Return the sum of a metric's samples; 0 if there is none."""
         lines = self.page("/metrics")[1].splitlines()
@@ -187,3 +213,22 @@ class DnsServer(Program, Resolver):
 
     def wait_ready(self, within: float = START_TIMEOUT) -> None:
         eventually(lambda: self.page("/ready")[0] == 200, within, f"ready: {self.log()}")
+
+
+class Syncer(Program):
+    """A syncer that writes to etcd below a prefix; it must end without a traceback."""
+
+    def __init__(self, endpoint: str, prefix: str, *arguments: str, **environment: str) -> None:
+        self.http_port = free_port()
+        listen = () if "--once" in arguments else (f"--metrics-address=127.0.0.1:{self.http_port}",)
+        told = {"ETCD_URLS": endpoint, **environment}
+        super().__init__("syncer", f"--coredns-prefix={prefix}", *listen, *arguments, environment=told)
+
+    def is_up(self) -> bool:
+        """Say whether its pages are there, and its loop turns."""
+        return self.page("/healthz")[0] == 200
+
+    def wait(self, within: float = 60) -> int:
+        code = super().wait(within)
+        assert "Traceback" not in self.log(), self.log()
+        return code

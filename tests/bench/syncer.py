@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 from dnsserver.skydns.address import EtcdAddress
@@ -22,7 +23,7 @@ from dnsserver.skydns.key import Key, prefix_of
 from dnsserver.skydns.record import decode
 from dnsserver.skydns.store import Store
 from tests.integration.fake_kube import FakeKube
-from tests.syncer.process import Syncer
+from tests.programs import Syncer, until
 from tools.embedded_etcd import EmbeddedEtcd, EtcdNotStarted
 
 PREFIX = "/skydns"
@@ -129,38 +130,34 @@ def following(endpoint: str) -> Iterator[Arrivals]:
         thread.join()
 
 
-async def until(condition: Callable[[], bool], what: str) -> None:
-    until = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > until:
-            raise TimeoutError(what)
-        await asyncio.sleep(0.005)
+async def arrived(condition: Callable[[], bool], what: str) -> None:
+    await until(condition, PATIENCE, what)
 
 
 class Bench:
-    """One syncer before one fake API, and what arrives of its Ingresses."""
+    """A syncer before one fake API, and what arrives of its Ingresses."""
 
-    def __init__(self, kube: FakeKube, syncer: Syncer, arrivals: Arrivals) -> None:
-        self._kube, self._syncer, self._arrivals = kube, syncer, arrivals
+    def __init__(self, kube: FakeKube, start: Callable[[], Syncer], arrivals: Arrivals) -> None:
+        self._kube, self._start, self._arrivals = kube, start, arrivals
         self._changes = 0
 
     async def run(self, ingresses: int, *, idle: int, rate: float, seconds: float) -> Figures:
         for number in range(FEW):
             self._kube.put(ingress(number, address_of(number)))
         start = time.monotonic()
-        with self._syncer:
-            await until(lambda: len(self._arrivals.names) == FEW, "the first records")
+        with self._started():
+            await arrived(lambda: len(self._arrivals.names) == FEW, "the first records")
             calm = await self._measure("idle", FEW, self._one_by_one(idle))
             await asyncio.to_thread(self._syncer.stop)
         for number in range(ingresses):
             self._kube.put(ingress(number, address_of(number + (1 << 23))))
         self._kube.lists.clear()
         start = time.monotonic()
-        with self._syncer:
-            await until(lambda: self._kube.lists["ingresses"] > 0, "a list of the Ingresses")
+        with self._started():
+            await arrived(lambda: self._kube.lists["ingresses"] > 0, "a list of the Ingresses")
             listed = time.monotonic()
             last = [(host_of(number), address_of(number + (1 << 23))) for number in range(ingresses)]
-            await until(lambda: all(at in self._arrivals.at for at in last), "all records")
+            await arrived(lambda: all(at in self._arrivals.at for at in last), "all records")
             done = max(self._arrivals.at[at] for at in last)
             first_cpu = self._cpu()
             busy = await self._measure("busy", ingresses, self._at_a_rate(ingresses, rate, seconds))
@@ -168,12 +165,16 @@ class Bench:
             await asyncio.to_thread(self._syncer.stop)
         return Figures(calm, busy, done - listed, done - start, first_cpu, resident)
 
+    def _started(self) -> Syncer:
+        self._syncer = self._start()
+        return self._syncer
+
     async def _measure(
         self, phase: str, ingresses: int, changes: Awaitable[list[tuple[float, tuple[str, str]]]]
     ) -> Measured:
         before = self._cpu()
         made = await changes
-        await until(lambda: all(what in self._arrivals.at for _, what in made), "all changes")
+        await arrived(lambda: all(what in self._arrivals.at for _, what in made), "all changes")
         latencies = [self._arrivals.at[what] - at for at, what in made]
         return Measured(phase, ingresses, latencies, self._cpu() - before)
 
@@ -181,7 +182,7 @@ class Bench:
         made = []
         for number in range(count):
             made.append(self._change(number % FEW))
-            await until(lambda: made[-1][1] in self._arrivals.at, "a change")
+            await arrived(lambda: made[-1][1] in self._arrivals.at, "a change")
             await asyncio.sleep(0.05)
         return made
 
@@ -201,13 +202,11 @@ class Bench:
         return time.monotonic(), (host_of(number), address)
 
     def _cpu(self) -> float:
-        assert self._syncer.process is not None
         with open(f"/proc/{self._syncer.process.pid}/stat") as file:
             fields = file.read().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def _resident(self) -> int:
-        assert self._syncer.process is not None
         with open(f"/proc/{self._syncer.process.pid}/status") as file:
             return next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
 
@@ -216,13 +215,13 @@ async def measure(ingresses: int, *, idle: int, rate: float, seconds: float) -> 
     """Return the figures of one run on an etcd of its own.
 
     Raises:
-        TimeoutError: something did not arrive.
+        AssertionError: something did not arrive.
         EtcdNotStarted: there is no etcd.
     """
     with EmbeddedEtcd() as etcd, following(etcd.endpoint) as arrivals:
         async with FakeKube() as kube:
-            syncer = Syncer(etcd.endpoint, PREFIX, "--source=ingress", f"--server={kube.url}")
-            return await Bench(kube, syncer, arrivals).run(ingresses, idle=idle, rate=rate, seconds=seconds)
+            start = partial(Syncer, etcd.endpoint, PREFIX, "--source=ingress", f"--server={kube.url}")
+            return await Bench(kube, start, arrivals).run(ingresses, idle=idle, rate=rate, seconds=seconds)
 
 
 def report(figures: Figures) -> Iterator[str]:
@@ -249,7 +248,7 @@ def main(argv: Sequence[str]) -> int:
         figures = asyncio.run(
             measure(given.ingresses, idle=given.idle, rate=given.rate, seconds=given.seconds)
         )
-    except (EtcdNotStarted, TimeoutError) as error:
+    except (EtcdNotStarted, AssertionError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     print("\n".join(report(figures)))

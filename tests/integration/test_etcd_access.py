@@ -69,11 +69,10 @@ class Syncer(Program):
     def __init__(self, manifests: Path, variables: dict[str, str]) -> None:
         self._manifests = manifests
         manifests.mkdir(exist_ok=True)
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("ETCD", "EXTERNAL_DNS"))}
         super().__init__(
             "syncer",
             *("--source=manifests", f"--manifests={manifests}", f"--metrics-address=127.0.0.1:{free_port()}"),
-            environment=kept | variables,
+            environment=variables,
         )
 
     def publish(self, name: str, address: str) -> None:

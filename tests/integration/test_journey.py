@@ -2,24 +2,27 @@
 
 import asyncio
 import copy
+import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import NamedTuple
 
-import dns.rcode
 import pytest
 import yaml
 
 from tests.integration.fake_kube import FakeKube
 from tests.integration.kube_account import shipped_account
 from tests.integration.kube_api import FakeKubeApi, KubeApi
-from tests.integration.kube_programs import ROOT, Dnsserver, Syncer, seen_within
+from tests.integration.kustomize import CONFIG
+from tests.integration.publishing import publishing
 from tests.integration.tools import miss_tool
+from tests.programs import DnsServer, Syncer, until
 
 pytestmark = pytest.mark.kube
 
-EXAMPLES = ROOT / "config" / "examples"
+EXAMPLES = CONFIG / "examples"
 CHEESES = ("stilton.k8s.local", "cheddar.k8s.local", "wensleydale.k8s.local")
 ADDRESS = "172.22.132.10"
 RECOVERY = 40.0
@@ -53,19 +56,20 @@ async def publish(api: KubeApi, name: str, address: str) -> None:
 
 class Journey(NamedTuple):
     api: KubeApi
-    dns: Dnsserver
+    dns: DnsServer
     syncer: Syncer
 
 
 @pytest.fixture
-async def dnsserver(etcd, prefix, tmp_path) -> AsyncIterator[Dnsserver]:
-    async with Dnsserver(etcd.endpoint, prefix, tmp_path) as running:
+def dnsserver(etcd, prefix, tmp_path) -> Iterator[DnsServer]:
+    with DnsServer(tmp_path, etcd=etcd.endpoint, prefix=prefix) as running:
+        running.wait_ready()
         yield running
 
 
 @pytest.fixture
-async def journey(kube_api, dnsserver, etcd, prefix, tmp_path) -> AsyncIterator[Journey]:
-    async with Syncer(etcd.endpoint, prefix, kube_api.kubeconfig, kube_api.namespace, tmp_path) as syncer:
+async def journey(kube_api, dnsserver, etcd, prefix) -> AsyncIterator[Journey]:
+    async with publishing(etcd.endpoint, prefix, kube_api.kubeconfig, kube_api.namespace) as syncer:
         yield Journey(kube_api, dnsserver, syncer)
 
 
@@ -74,7 +78,7 @@ async def fake_journey(dnsserver, etcd, prefix, tmp_path) -> AsyncIterator[tuple
     """A journey on the fake, whatever else there is: for faults that a real server cannot be told to have."""
     async with FakeKube() as fake:
         api = FakeKubeApi(fake, tmp_path)
-        async with Syncer(etcd.endpoint, prefix, api.kubeconfig, api.namespace, tmp_path) as syncer:
+        async with publishing(etcd.endpoint, prefix, api.kubeconfig, api.namespace) as syncer:
             yield Journey(api, dnsserver, syncer), fake
 
 
@@ -83,24 +87,24 @@ async def test_an_ingress_is_served_within_a_second_of_its_address_and_gone_with
     cheese = example("cheese.yaml", "Ingress")
     applied = await api.apply(cheese)
     await asyncio.sleep(0.5)
-    assert await server.lacks(CHEESES[0]), "an Ingress without an address was published"
+    assert server.rcode(CHEESES[0]) == "NXDOMAIN", "an Ingress without an address was published"
 
     start = time.monotonic()
     await api.set_status(applied, cheese["status"])
     for name in CHEESES:
-        await seen_within(1, lambda name=name: server.has(name, ADDRESS))
+        await until(lambda name=name: server.data(name) == {ADDRESS}, 1)
     served = time.monotonic() - start
     for name in CHEESES:
-        assert await server.addresses(name, over_tcp=True) == {ADDRESS}
-        [rrset] = (await server.ask(name)).answer
+        assert server.data(name, tcp=True) == {ADDRESS}
+        [rrset] = server.ask(name).answer
         assert rrset.ttl == 300
 
     start = time.monotonic()
     await api.delete("Ingress", api.namespace, "cheese")
     for name in CHEESES:
-        await seen_within(1, lambda name=name: server.lacks(name))
+        await until(lambda name=name: server.rcode(name) == "NXDOMAIN", 1)
     gone = time.monotonic() - start
-    assert (await server.ask(CHEESES[0], over_tcp=True)).rcode() == dns.rcode.NXDOMAIN
+    assert server.rcode(CHEESES[0], tcp=True) == "NXDOMAIN"
     print(f"\n{api.kind}: served {served * 1000:.0f} ms, gone {gone * 1000:.0f} ms after the change")
     assert served < 1
     assert gone < 1
@@ -109,9 +113,9 @@ async def test_an_ingress_is_served_within_a_second_of_its_address_and_gone_with
 async def test_a_changed_address_replaces_the_old_one_within_a_second(journey):
     api, server, _ = journey
     await publish(api, "stilton", "10.9.0.1")
-    await seen_within(5, lambda: server.has("stilton.k8s.local", "10.9.0.1"))
+    await until(lambda: server.data("stilton.k8s.local") == {"10.9.0.1"}, 5)
     await api.set_status(ingress("stilton"), at("10.9.0.2"))
-    await seen_within(1, lambda: server.has("stilton.k8s.local", "10.9.0.2"))
+    await until(lambda: server.data("stilton.k8s.local") == {"10.9.0.2"}, 1)
 
 
 async def test_a_node_port_service_is_served_at_the_external_address_of_the_node(journey):
@@ -121,31 +125,26 @@ async def test_a_node_port_service_is_served_at_the_external_address_of_the_node
     await api.set_status(await api.apply(node), node["status"])
     await api.apply(example("nginx.yaml", "Service"))
 
-    async def is_served() -> bool:
-        return "172.22.132.11" in await server.addresses("nginx.k8s.local")
-
-    await seen_within(5, is_served)
+    await until(lambda: "172.22.132.11" in server.data("nginx.k8s.local"), 5)
     await api.delete("Service", api.namespace, "nginx")
-    await seen_within(5, lambda: server.lacks("nginx.k8s.local"))
+    await until(lambda: server.rcode("nginx.k8s.local") == "NXDOMAIN", 5)
     await api.delete("Node", "", node["metadata"]["name"])
 
 
-async def test_a_syncer_that_was_killed_catches_up_when_it_is_back(
-    kube_api, dnsserver, etcd, prefix, tmp_path
-):
-    def syncer() -> Syncer:
-        return Syncer(etcd.endpoint, prefix, kube_api.kubeconfig, kube_api.namespace, tmp_path)
+async def test_a_syncer_that_was_killed_catches_up_when_it_is_back(kube_api, dnsserver, etcd, prefix):
+    def syncer() -> AbstractAsyncContextManager[Syncer]:
+        return publishing(etcd.endpoint, prefix, kube_api.kubeconfig, kube_api.namespace)
 
     await publish(kube_api, "goes", "10.9.0.1")
     async with syncer() as first:
-        await seen_within(5, lambda: dnsserver.has("goes.k8s.local", "10.9.0.1"))
-        first.kill()
+        await until(lambda: dnsserver.data("goes.k8s.local") == {"10.9.0.1"}, 5)
+        first.stop(signal.SIGKILL)
     await kube_api.delete("Ingress", kube_api.namespace, "goes")
     await publish(kube_api, "comes", "10.9.0.2")
-    assert await dnsserver.has("goes.k8s.local", "10.9.0.1"), "the names left with the syncer"
+    assert dnsserver.data("goes.k8s.local") == {"10.9.0.1"}, "the names left with the syncer"
     async with syncer():
-        await seen_within(5, lambda: dnsserver.has("comes.k8s.local", "10.9.0.2"))
-        await seen_within(5, lambda: dnsserver.lacks("goes.k8s.local"))
+        await until(lambda: dnsserver.data("comes.k8s.local") == {"10.9.0.2"}, 5)
+        await until(lambda: dnsserver.rcode("goes.k8s.local") == "NXDOMAIN", 5)
 
 
 async def test_an_api_server_killed_and_restarted_costs_no_name_and_no_later_change(journey):
@@ -155,61 +154,62 @@ async def test_an_api_server_killed_and_restarted_costs_no_name_and_no_later_cha
     if api.kind == "fake":
         miss_tool("kube-apiserver")
     await publish(api, "before", "10.9.0.1")
-    await seen_within(5, lambda: server.has("before.k8s.local", "10.9.0.1"))
+    await until(lambda: server.data("before.k8s.local") == {"10.9.0.1"}, 5)
     api.server.kill()
     try:
         for _ in range(20):
             await asyncio.sleep(0.1)
-            assert await server.has("before.k8s.local", "10.9.0.1")
+            assert server.data("before.k8s.local") == {"10.9.0.1"}
     finally:
         await asyncio.to_thread(api.server.start)
     await publish(api, "after", "10.9.0.2")
-    took = await seen_within(RECOVERY, lambda: server.has("after.k8s.local", "10.9.0.2"))
-    print(f"\nback {took:.1f} s after the API server")
-    assert await server.has("before.k8s.local", "10.9.0.1")
-    assert syncer.is_running
+    back = time.monotonic()
+    await until(lambda: server.data("after.k8s.local") == {"10.9.0.2"}, RECOVERY)
+    print(f"\nback {time.monotonic() - back:.1f} s after the API server")
+    assert server.data("before.k8s.local") == {"10.9.0.1"}
+    assert syncer.process.poll() is None
 
 
 async def test_versions_that_expire_with_a_deletion_behind_them_are_listed_again(fake_journey):
     (api, server, _), fake = fake_journey
     await publish(api, "stays", "10.9.0.1")
     await publish(api, "goes", "10.9.0.2")
-    await seen_within(5, lambda: server.has("goes.k8s.local", "10.9.0.2"))
+    await until(lambda: server.data("goes.k8s.local") == {"10.9.0.2"}, 5)
     await fake.stop()
     await api.delete("Ingress", "default", "goes")
     await publish(api, "comes", "10.9.0.3")
     fake.expire()
     await fake.start()
-    await seen_within(RECOVERY, lambda: server.lacks("goes.k8s.local"))
-    assert await server.has("comes.k8s.local", "10.9.0.3")
-    assert await server.has("stays.k8s.local", "10.9.0.1")
+    await until(lambda: server.rcode("goes.k8s.local") == "NXDOMAIN", RECOVERY)
+    assert server.data("comes.k8s.local") == {"10.9.0.3"}
+    assert server.data("stays.k8s.local") == {"10.9.0.1"}
     await publish(api, "later", "10.9.0.4")
-    await seen_within(1, lambda: server.has("later.k8s.local", "10.9.0.4"))
+    await until(lambda: server.data("later.k8s.local") == {"10.9.0.4"}, 1)
 
 
 @pytest.mark.parametrize("code", [404, 410, 500])
 async def test_an_api_that_refuses_everything_costs_no_name_and_few_requests(code, fake_journey):
     (api, server, syncer), fake = fake_journey
     await publish(api, "before", "10.9.0.1")
-    await seen_within(5, lambda: server.has("before.k8s.local", "10.9.0.1"))
+    await until(lambda: server.data("before.k8s.local") == {"10.9.0.1"}, 5)
     fake.fail(code)
     fake.drop_connections()
     asked = len(fake.times)
     await asyncio.sleep(3)
-    assert await server.has("before.k8s.local", "10.9.0.1")
+    assert server.data("before.k8s.local") == {"10.9.0.1"}
     assert 3 <= len(fake.times) - asked <= 30, "three kinds, pauses that double"
     await api.delete("Ingress", "default", "before")
     await publish(api, "after", "10.9.0.2")
     fake.heal()
-    await seen_within(RECOVERY, lambda: server.has("after.k8s.local", "10.9.0.2"))
-    await seen_within(RECOVERY, lambda: server.lacks("before.k8s.local"))
-    assert syncer.is_running
+    await until(lambda: server.data("after.k8s.local") == {"10.9.0.2"}, RECOVERY)
+    await until(lambda: server.rcode("before.k8s.local") == "NXDOMAIN", RECOVERY)
+    assert syncer.process.poll() is None
 
 
 async def test_watches_that_end_at_once_are_not_opened_in_a_storm(fake_journey):
     (api, server, _), fake = fake_journey
     await publish(api, "before", "10.9.0.1")
-    await seen_within(5, lambda: server.has("before.k8s.local", "10.9.0.1"))
+    await until(lambda: server.data("before.k8s.local") == {"10.9.0.1"}, 5)
     fake.watches_are = "closed"
     fake.drop_connections()
     opened = fake.watches.total()
@@ -217,7 +217,7 @@ async def test_watches_that_end_at_once_are_not_opened_in_a_storm(fake_journey):
     assert 3 <= fake.watches.total() - opened <= 30
     await publish(api, "after", "10.9.0.2")
     fake.heal()
-    await seen_within(RECOVERY, lambda: server.has("after.k8s.local", "10.9.0.2"))
+    await until(lambda: server.data("after.k8s.local") == {"10.9.0.2"}, RECOVERY)
 
 
 async def test_an_account_without_rights_is_one_clear_line_and_the_shipped_rights_are_enough(
@@ -226,16 +226,16 @@ async def test_an_account_without_rights_is_one_clear_line_and_the_shipped_right
     """A service account as config/kubernetes has it, its ClusterRole bound only after the syncer started."""
     grant, kubeconfig = await account(kube_api, tmp_path)
     await publish(kube_api, "stilton", "10.9.0.1")
-    async with Syncer(etcd.endpoint, prefix, kubeconfig, kube_api.namespace, tmp_path) as syncer:
+    async with publishing(etcd.endpoint, prefix, kubeconfig, kube_api.namespace) as syncer:
         await asyncio.sleep(3)
-        refused = [line for line in syncer.said.splitlines() if "403" in line]
-        assert len([line for line in refused if "ingresses" in line]) == 1, syncer.said
-        assert len(refused) <= 3, syncer.said
+        refused = [line for line in syncer.log().splitlines() if "403" in line]
+        assert len([line for line in refused if "ingresses" in line]) == 1, syncer.log()
+        assert len(refused) <= 3, syncer.log()
         assert "may not list" in refused[0]
-        assert syncer.is_running
-        assert await dnsserver.lacks("stilton.k8s.local")
+        assert syncer.process.poll() is None
+        assert dnsserver.rcode("stilton.k8s.local") == "NXDOMAIN"
         await grant()
-        await seen_within(RECOVERY, lambda: dnsserver.has("stilton.k8s.local", "10.9.0.1"))
+        await until(lambda: dnsserver.data("stilton.k8s.local") == {"10.9.0.1"}, RECOVERY)
 
 
 async def account(api: KubeApi, directory: Path):

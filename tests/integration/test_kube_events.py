@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.syncer.process import Syncer
+from tests.programs import Syncer
 
 pytestmark = pytest.mark.kube
 

@@ -17,7 +17,8 @@ from dnsserver.skydns.key import Key, prefix_of
 from dnsserver.skydns.record import decode
 from dnsserver.skydns.store import Store
 from tests.integration.test_kube_events import at, ingress
-from tests.syncer.process import Syncer, hosts
+from tests.programs import Syncer, until
+from tests.syncer.stored import hosts
 from tools.embedded_etcd import EmbeddedCluster
 
 pytestmark = pytest.mark.kube
@@ -29,13 +30,6 @@ PATIENCE = 60.0
 
 def address(round_):
     return f"192.0.{round_ // 250 % 250}.{round_ % 250 + 1}"
-
-
-async def until(condition, seconds=PATIENCE):
-    async with asyncio.timeout(seconds):
-        while not (found := await asyncio.to_thread(condition)):  # noqa: ASYNC110 - other processes
-            await asyncio.sleep(0.02)
-    return found
 
 
 class Witness(threading.Thread):
@@ -138,7 +132,7 @@ class Scene:
 
     async def leader(self):
         def leading():
-            return [s for s in self.syncers if "leader: this one" in s.get("/readyz")[1]]
+            return [s for s in self.syncers if "leader: this one" in s.page("/readyz")[1]]
 
         return (await until(leading))[0]
 
@@ -205,6 +199,7 @@ async def test_no_live_name_is_ever_gone_whatever_dies(scene):
     await asyncio.to_thread(witness.finish)
     assert witness.changes > 8
     assert witness.missing == set()
-    _, said = await asyncio.to_thread(survivor.stop)
+    await asyncio.to_thread(survivor.stop)
+    said = survivor.log()
     assert "ingresses.networking.k8s.io are listed again" in said
     assert "no event had told of" not in said

@@ -1,6 +1,5 @@
 """`make run` as a newcomer meets it: one command, `dig`, an edit, Ctrl-C."""
 
-import os
 import shutil
 import signal
 import socket
@@ -34,7 +33,7 @@ def children_of(process_id: int) -> list[int]:
 
 
 def running(manifests: Path, port: int) -> Program:
-    return Program("tools.run", environment=os.environ | {"PORT": str(port), "MANIFESTS": str(manifests)})
+    return Program("tools.run", environment={"PORT": str(port), "MANIFESTS": str(manifests)})
 
 
 def test_the_examples_resolve_an_edit_shows_within_a_second_and_a_removal_is_nxdomain(manifests):

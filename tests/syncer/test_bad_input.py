@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import yaml
 
-from tests.syncer.process import Syncer, eventually, hosts
+from tests.programs import Syncer, eventually
+from tests.syncer.stored import hosts
 
 PREFIX = "external-dns.kubernetes.io/"
 
@@ -106,8 +107,9 @@ def test_each_costs_itself_alone_is_counted_by_reason_and_named_in_the_log(etcd,
     published = {"good.test", *(name for bad in TABLE for name in bad.published)}
     with Syncer(etcd.endpoint, prefix, *arguments) as syncer:
         eventually(lambda: {n for n, found in hosts(store, prefix).items() if found} == published)
-        metrics = syncer.get("/metrics")[1]
-        _, said = syncer.stop()
+        metrics = syncer.page("/metrics")[1]
+        syncer.stop()
+        said = syncer.log()
     for bad in TABLE:
         kind, name = bad.object["kind"].lower(), bad.object["metadata"]["name"]
         lines = [line for line in said.splitlines() if f"{kind}/default/{name}: " in line]

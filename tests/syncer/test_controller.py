@@ -20,7 +20,8 @@ from syncer.observation import Observation
 from syncer.reconciler import Settings
 from syncer.registry.registry import Registry
 from syncer.source.filters import DomainFilter
-from tests.syncer.process import hosts
+from tests.programs import until
+from tests.syncer.stored import hosts
 
 KINDS = frozenset({"ingress"})
 
@@ -72,12 +73,6 @@ async def running(controller: Controller):
             await task
 
 
-async def eventually(condition, seconds=5.0):
-    async with asyncio.timeout(seconds):
-        while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - etcd is another process
-            await asyncio.sleep(0.002)
-
-
 @pytest.fixture
 def registry(store, prefix):
     """Makes registries: one for each syncer."""
@@ -88,13 +83,13 @@ async def test_a_change_is_in_etcd_within_100_ms(store, prefix, registry):
     sources = Sources(endpoint())
     controller = Controller(sources, registry(), Settings())
     async with running(controller):
-        await eventually(lambda: hosts(store, prefix))
+        await until(lambda: hosts(store, prefix))
         took = []
         for number in range(2, 7):
             sources.endpoints = (endpoint("a.test", f"192.0.2.{number}"),)
             started = time.monotonic()
             controller.notify()
-            await eventually(lambda: hosts(store, prefix)["a.test"] == {sources.endpoints[0].targets[0]})
+            await until(lambda: hosts(store, prefix)["a.test"] == {sources.endpoints[0].targets[0]})
             took.append(time.monotonic() - started)
         assert min(took) < 0.1
 
@@ -109,7 +104,7 @@ async def test_constant_events_do_not_hold_a_reconcile_up(store, prefix, registr
 
     bothering = asyncio.create_task(bother())
     async with running(controller):
-        await eventually(lambda: hosts(store, prefix), 2)
+        await until(lambda: hosts(store, prefix), 2)
     bothering.cancel()
 
 
@@ -120,10 +115,10 @@ async def test_what_another_writer_takes_away_is_put_right_at_once(store, prefix
     controller = Controller(Sources(endpoint()), followed, Settings())
     woken.append(controller)
     async with running(controller):
-        await eventually(lambda: hosts(store, prefix))
+        await until(lambda: hosts(store, prefix))
         keys = [entry.key for page in store.pages(prefix_of(prefix)) for entry in page.entries]
         store.commit(puts={}, deletes=keys, expected={})
-        await eventually(lambda: hosts(store, prefix).get("a.test") == {"192.0.2.1"})
+        await until(lambda: hosts(store, prefix).get("a.test") == {"192.0.2.1"})
     followed.forget()
     assert controller.statistics.resync_differences == 0
 
@@ -147,11 +142,11 @@ async def test_what_no_event_told_of_is_found_by_the_resync_counted_and_put_righ
     controller = Controller(Sources(endpoint()), deaf, Settings(interval=0.3))
     with patch("syncer.registry.registry.FEED_LAG", 0.1):
         async with running(controller):
-            await eventually(lambda: hosts(store, prefix))
+            await until(lambda: hosts(store, prefix))
             keys = [entry.key for page in store.pages(prefix_of(prefix)) for entry in page.entries]
             store.commit(puts={}, deletes=keys, expected={})
-            await eventually(lambda: hosts(store, prefix).get("a.test") == {"192.0.2.1"})
-            await eventually(lambda: controller.statistics.resync_differences == len(keys))
+            await until(lambda: hosts(store, prefix).get("a.test") == {"192.0.2.1"})
+            await until(lambda: controller.statistics.resync_differences == len(keys))
     assert "a full resync found 2 things that no event had told of" in caplog.text
 
 
@@ -212,7 +207,7 @@ async def test_a_writer_between_read_and_commit_is_noticed_and_planned_around(
     overtaken.read = read_and_be_overtaken
     controller = Controller(Sources(endpoint("a.test", "192.0.2.2")), overtaken, Settings())
     async with running(controller):
-        await eventually(lambda: hosts(store, prefix)["a.test"] == {"192.0.2.2"})
+        await until(lambda: hosts(store, prefix)["a.test"] == {"192.0.2.2"})
     assert controller.statistics.conflicts == 1
     assert "another writer changed" in caplog.text
 
@@ -272,7 +267,7 @@ async def test_an_outage_is_waited_out_with_back_off_and_logged_once_each_way(
     broken = Broken(registry(), *[StoreUnavailable("down")] * 8, Conflict("key"))
     controller = Controller(Sources(endpoint()), broken, Settings(), sleep)
     async with running(controller):
-        await eventually(lambda: controller.statistics.is_store_up)
+        await until(lambda: controller.statistics.is_store_up)
     assert caplog.text.count("etcd is unavailable (down)") == 1
     assert caplog.text.count("etcd is available again") == 1
     assert pauses[7] > 5 > 0.5 >= pauses[0]
@@ -325,11 +320,11 @@ async def test_a_grace_that_is_over_is_acted_on_before_the_next_interval(store, 
     sources = Sources(endpoint())
     controller = Controller(sources, registry(), Settings(deletion_grace=0.3))
     async with running(controller):
-        await eventually(lambda: hosts(store, prefix))
+        await until(lambda: hosts(store, prefix))
         sources.endpoints, sources.waiting = (), frozenset({("a.test", "ingress/default/cheese")})
         controller.notify()
-        await eventually(lambda: controller.statistics.names_in_grace)
-        await eventually(lambda: not hosts(store, prefix))
+        await until(lambda: controller.statistics.names_in_grace)
+        await until(lambda: not hosts(store, prefix))
 
 
 async def test_a_mass_deletion_is_refused_until_it_is_allowed(store, prefix, registry, caplog):
@@ -366,7 +361,7 @@ async def test_whoever_does_not_lead_writes_nothing_until_it_does(store, prefix,
         key = Key(f"{prefix}-leader".encode())
         leads.fence = Fence(key, store.commit(puts={key: b"me"}, deletes=[], expected={}))
         controller.notify()
-        await eventually(lambda: "a.test" in hosts(store, prefix))
+        await until(lambda: "a.test" in hosts(store, prefix))
 
 
 async def test_a_write_of_a_leader_that_is_none_any_more_is_refused_and_counted(

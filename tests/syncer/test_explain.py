@@ -8,7 +8,7 @@ import yaml
 
 from syncer.config import load
 from syncer.explain import explain
-from tests.syncer.process import Syncer
+from tests.programs import Syncer
 from tests.syncer.test_bad_input import ingress, service
 
 CHEESE = "ingress/default/cheese"
@@ -89,7 +89,7 @@ async def test_what_is_published_is_told_with_its_keys_before_and_after_it_is_wr
     assert before.count("is to be written") == 2
     assert '{"host":"192.0.2.1","ttl":60,"targetstrip":1} is to be written' in before
     with Syncer(etcd.endpoint, prefix, "--source=manifests", f"--manifests={tmp_path}", "--once") as running:
-        assert running.wait()[0] == 0
+        assert running.wait() == 0
     after, _ = await said(etcd, prefix, tmp_path, objects, CHEESE)
     assert after.count("is there") == 2
     assert "is to be written" not in after

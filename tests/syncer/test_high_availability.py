@@ -11,7 +11,8 @@ import pytest
 from dnsserver.skydns.address import EtcdAddress
 from dnsserver.skydns.connection import StoreUnavailable
 from dnsserver.skydns.store import Store
-from tests.syncer.process import Syncer, eventually, hosts
+from tests.programs import Syncer, eventually
+from tests.syncer.stored import hosts
 from tools.embedded_etcd import EmbeddedCluster
 
 LIVE = [f"live{number}.test" for number in range(5)]
@@ -87,14 +88,14 @@ class Scene:
         urls = ",".join(self.cluster.endpoints)
         arguments = ("--source=manifests", f"--manifests={directory}", "--interval=2s")
         self.syncers = [stack.enter_context(Syncer(urls, prefix, *arguments)) for _ in range(2)]
-        eventually(lambda: all(syncer.get("/readyz")[0] == 200 for syncer in self.syncers), 30)
+        eventually(lambda: all(syncer.page("/readyz")[0] == 200 for syncer in self.syncers), 30)
         eventually(lambda: set(LIVE) <= hosts(self.store, prefix).keys())
         self.witness = Witness(Store(EtcdAddress(endpoints=self.cluster.endpoints)), prefix)
         self.changes.start()
         self.witness.start()
 
     def leading(self) -> list[Syncer]:
-        return [s for s in self.syncers if "leader: this one" in s.get("/readyz")[1]]
+        return [s for s in self.syncers if "leader: this one" in s.page("/readyz")[1]]
 
     def roles(self) -> tuple[Syncer, Syncer]:
         (leader,) = eventually(self.leading)
@@ -145,7 +146,7 @@ def test_no_name_is_lost_whoever_dies(scene):
     leader.process.send_signal(signal.SIGSTOP)
     assert scene.wait_for_news(15) < 6
     leader.process.send_signal(signal.SIGCONT)
-    eventually(lambda: "this one stands by" in leader.get("/readyz")[1])
+    eventually(lambda: "this one stands by" in leader.page("/readyz")[1])
     assert scene.leading() == [standby]
     scene.cluster.leader().kill()
     scene.wait_for_news(20)

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from tests.integration.fake_kube import FakeKube
-from tests.syncer.process import Syncer, hosts
+from tests.programs import Syncer, until
+from tests.syncer.stored import hosts
 
 pytestmark = pytest.mark.kube
 
@@ -36,12 +37,6 @@ def node(ip):
     }
 
 
-async def eventually(condition, seconds=40.0):
-    async with asyncio.timeout(seconds):
-        while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - etcd is another process
-            await asyncio.sleep(0.01)
-
-
 @pytest.fixture
 async def kube():
     async with FakeKube() as running:
@@ -62,16 +57,15 @@ async def test_objects_become_records_and_changes_follow(kube, start, store, pre
     kube.put(node_port("n.test"))
     kube.put(node("10.0.0.1"))
     with start() as syncer:
-        await eventually(lambda: hosts(store, prefix).get("n.test") == {"10.0.0.1"})
-        await eventually(lambda: hosts(store, prefix).get("a.test") == {"192.0.2.1"})
+        await until(lambda: hosts(store, prefix).get("n.test") == {"10.0.0.1"})
+        await until(lambda: hosts(store, prefix).get("a.test") == {"192.0.2.1"})
         kube.put(ingress("a.test", "192.0.2.2"))
         kube.put(node("10.0.0.2"))
-        await eventually(lambda: hosts(store, prefix)["a.test"] == {"192.0.2.2"}, 2)
-        await eventually(lambda: hosts(store, prefix)["n.test"] == {"10.0.0.2"}, 2)
+        await until(lambda: hosts(store, prefix)["a.test"] == {"192.0.2.2"}, 2)
+        await until(lambda: hosts(store, prefix)["n.test"] == {"10.0.0.2"}, 2)
         kube.delete("Ingress", "default", "cheese")
-        await eventually(lambda: hosts(store, prefix).keys() == {"n.test", "a-n.test"}, 2)
-        status, _ = await asyncio.to_thread(syncer.stop)
-    assert status == 0
+        await until(lambda: hosts(store, prefix).keys() == {"n.test", "a-n.test"}, 2)
+        assert await asyncio.to_thread(syncer.stop) == 0
 
 
 async def test_an_api_that_is_refused_blocks_no_other_and_deletes_nothing(kube, start, store, prefix):
@@ -79,7 +73,7 @@ async def test_an_api_that_is_refused_blocks_no_other_and_deletes_nothing(kube, 
     kube.put(node_port("n.test"))
     kube.put(node("10.0.0.1"))
     with start("--once") as syncer:
-        assert (await asyncio.to_thread(syncer.wait))[0] == 0
+        assert await asyncio.to_thread(syncer.wait) == 0
     kube.fail(403, "ingresses")
     kube.absent.add("nodes")
     kube.delete("Ingress", "default", "cheese")
@@ -89,10 +83,10 @@ async def test_an_api_that_is_refused_blocks_no_other_and_deletes_nothing(kube, 
         | {"spec": {"type": "LoadBalancer", "externalIPs": ["192.0.2.7"]}}
     )
     with start() as syncer:
-        await eventually(lambda: hosts(store, prefix)["n.test"] == {"192.0.2.7"})
+        await until(lambda: hosts(store, prefix)["n.test"] == {"192.0.2.7"})
         assert hosts(store, prefix)["a.test"] == {"192.0.2.1"}
-        await eventually(lambda: syncer.get("/readyz")[0] == 503)
-        waiting, leader = syncer.get("/readyz")[1].split("leader: ")
+        await until(lambda: syncer.page("/readyz")[0] == 503)
+        waiting, leader = syncer.page("/readyz")[1].split("leader: ")
         assert waiting.splitlines() == [
             "not every ingress was seen yet",
             "not every node was seen yet",
@@ -101,10 +95,11 @@ async def test_an_api_that_is_refused_blocks_no_other_and_deletes_nothing(kube, 
         ]
         assert leader.startswith("this one, term ")
         kube.heal()
-        await eventually(lambda: "a.test" not in hosts(store, prefix))
-        await eventually(lambda: syncer.get("/readyz")[0] == 200)
-        await eventually(lambda: "not watched" not in syncer.get("/readyz")[1])
-        _, log = await asyncio.to_thread(syncer.stop)
+        await until(lambda: "a.test" not in hosts(store, prefix))
+        await until(lambda: syncer.page("/readyz")[0] == 200)
+        await until(lambda: "not watched" not in syncer.page("/readyz")[1])
+        await asyncio.to_thread(syncer.stop)
+        log = syncer.log()
     assert log.count("HTTP 403") == 1
     assert log.count("HTTP 404") == 1
     assert log.count("are watched again") == 2
@@ -117,10 +112,10 @@ async def test_names_of_node_ports_stay_until_the_nodes_are_known(kube, start, s
         await asyncio.to_thread(syncer.wait)
     kube.fail(403, "nodes")
     with start() as syncer:
-        await eventually(lambda: syncer.get("/metrics")[1].count('syncer_source_synced{kind="service"} 1.0'))
+        await until(lambda: syncer.page("/metrics")[1].count('syncer_source_synced{kind="service"} 1.0'))
         assert hosts(store, prefix)["n.test"] == {"10.0.0.1"}
         kube.delete("Service", "default", "nginx")
-        await eventually(lambda: "n.test" not in hosts(store, prefix))
+        await until(lambda: "n.test" not in hosts(store, prefix))
 
 
 async def test_an_odd_object_does_not_stop_the_others(kube, start, store, prefix):
@@ -138,8 +133,8 @@ async def test_an_odd_object_does_not_stop_the_others(kube, start, store, prefix
     )
     kube.put(ingress("a.test"))
     with start("--once") as syncer:
-        status, log = await asyncio.to_thread(syncer.wait)
-    assert status == 0
+        assert await asyncio.to_thread(syncer.wait) == 0
+        log = syncer.log()
     assert "ingress/default/odd: hosts: expected a list, got str" in log
     assert hosts(store, prefix)["a.test"] == {"192.0.2.1"}
 
@@ -147,10 +142,11 @@ async def test_an_odd_object_does_not_stop_the_others(kube, start, store, prefix
 async def test_an_unreachable_api_is_one_line_and_the_program_waits(kube, start, store, prefix):
     await kube.stop()
     with start("--source=ingress") as syncer:
-        await eventually(lambda: syncer.get("/healthz")[0] == 200)
+        await until(lambda: syncer.page("/healthz")[0] == 200)
         await asyncio.sleep(1.5)
         await kube.start()
         kube.put(ingress("a.test"))
-        await eventually(lambda: "a.test" in hosts(store, prefix))
-        _, log = await asyncio.to_thread(syncer.stop)
+        await until(lambda: "a.test" in hosts(store, prefix))
+        await asyncio.to_thread(syncer.stop)
+        log = syncer.log()
     assert log.count("Cannot connect") == 3  # one for each kind of object

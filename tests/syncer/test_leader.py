@@ -13,7 +13,7 @@ from dnsserver.skydns.key import Key, prefix_of
 from dnsserver.skydns.lease import Leases
 from dnsserver.skydns.store import Fenced, Store
 from syncer.leader import LEASE_TTL, Election, leader_key
-from tests.syncer.process import eventually
+from tests.programs import eventually
 
 
 class Clock:

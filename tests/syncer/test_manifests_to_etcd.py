@@ -7,7 +7,8 @@ import pytest
 
 from dnsserver.skydns.address import EtcdAddress
 from dnsserver.skydns.store import Store
-from tests.syncer.process import Syncer, eventually, hosts
+from tests.programs import Syncer, eventually
+from tests.syncer.stored import hosts
 
 INGRESS = """\
 apiVersion: networking.k8s.io/v1
@@ -58,9 +59,8 @@ def test_a_broken_file_keeps_its_records_and_is_named_with_its_line(syncer, stor
     eventually(lambda: "rye.test" in hosts(store, prefix))
     time.sleep(0.6)
     assert hosts(store, prefix)["stilton.test"] == {"192.0.2.1"}
-    status, log = syncer.stop()
-    assert status == 0
-    assert log.count("cheese.yaml: line 3: no YAML") == 1
+    assert syncer.stop() == 0
+    assert syncer.log().count("cheese.yaml: line 3: no YAML") == 1
 
 
 def test_a_file_that_was_broken_from_the_start_deletes_nothing(syncer, etcd, store, prefix, tmp_path):
@@ -71,25 +71,24 @@ def test_a_file_that_was_broken_from_the_start_deletes_nothing(syncer, etcd, sto
     with Syncer(etcd.endpoint, prefix, "--source=manifests", f"--manifests={tmp_path}") as again:
         eventually(lambda: "rye.test" in hosts(store, prefix))
         assert "stilton.test" in hosts(store, prefix)
-        assert again.get("/readyz")[0] == 503
+        assert again.page("/readyz")[0] == 503
         (tmp_path / "cheese.yaml").unlink()
         eventually(lambda: "stilton.test" not in hosts(store, prefix))
-        assert eventually(lambda: again.get("/readyz")[0]) == 200
+        assert eventually(lambda: again.page("/readyz")[0]) == 200
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_with_status_0(syncer, store, prefix, number):
     eventually(lambda: "stilton.test" in hosts(store, prefix))
     syncer.process.send_signal(number)
-    status, _ = syncer.wait()
-    assert status == 0
+    assert syncer.wait() == 0
 
 
 def test_health_and_metrics_are_served(syncer, store, prefix):
-    _, page = eventually(lambda: (found := syncer.get("/readyz"))[0] == 200 and found)
+    _, page = eventually(lambda: (found := syncer.page("/readyz"))[0] == 200 and found)
     assert page.startswith("OK\nleader: this one, term ")
-    assert syncer.get("/healthz") == (200, "OK\n")
-    _, metrics = syncer.get("/metrics")
+    assert syncer.page("/healthz") == (200, "OK\n")
+    _, metrics = syncer.page("/metrics")
     assert 'external_dns_registry_records{record_type="a"}' in metrics
     assert "syncer_etcd_up 1.0" in metrics
     assert "syncer_leader 1.0" in metrics
@@ -101,15 +100,15 @@ def test_an_ingress_of_a_removed_version_is_named_and_the_others_go_on(syncer, s
     (tmp_path / "old.yaml").write_text(old + "---\n" + ingress("rye.test", name="bread"))
     eventually(lambda: "rye.test" in hosts(store, prefix))
     assert "old.test" not in hosts(store, prefix)
-    eventually(lambda: 'syncer_rejected{reason="api-version"} 1.0' in syncer.get("/metrics")[1])
-    _, log = syncer.stop()
-    assert log.count("write networking.k8s.io/v1") == 1
+    eventually(lambda: 'syncer_rejected{reason="api-version"} 1.0' in syncer.page("/metrics")[1])
+    syncer.stop()
+    assert syncer.log().count("write networking.k8s.io/v1") == 1
 
 
 def test_once_writes_and_ends(etcd, store, prefix, tmp_path):
     (tmp_path / "cheese.yaml").write_text(ingress("stilton.test"))
     with Syncer(etcd.endpoint, prefix, "--source=manifests", f"--manifests={tmp_path}", "--once") as running:
-        assert running.wait()[0] == 0
+        assert running.wait() == 0
     assert hosts(store, prefix)["stilton.test"] == {"192.0.2.1"}
 
 
@@ -117,8 +116,7 @@ def test_dry_run_prints_and_writes_nothing(etcd, store, prefix, tmp_path):
     (tmp_path / "cheese.yaml").write_text(ingress("stilton.test"))
     arguments = ("--source=manifests", f"--manifests={tmp_path}", "--once", "--dry-run")
     with Syncer(etcd.endpoint, prefix, *arguments) as running:
-        status, output = running.wait()
-    assert (status, output) == (0, "+ stilton.test A 192.0.2.1 (ingress/default/cheese)\n")
+        assert (running.wait(), running.log()) == (0, "+ stilton.test A 192.0.2.1 (ingress/default/cheese)\n")
     assert hosts(store, prefix) == {}
 
 
@@ -126,24 +124,25 @@ def test_etcd_may_come_later(own_etcd, prefix, tmp_path):
     (tmp_path / "cheese.yaml").write_text(ingress("stilton.test"))
     own_etcd.kill()
     with Syncer(own_etcd.endpoint, prefix, "--source=manifests", f"--manifests={tmp_path}") as running:
-        eventually(lambda: running.get("/readyz")[0] == 503)
-        assert running.get("/healthz")[0] == 200
-        eventually(lambda: "external_dns_registry_errors_total 0.0" not in running.get("/metrics")[1])
+        eventually(lambda: running.page("/readyz")[0] == 503)
+        assert running.page("/healthz")[0] == 200
+        eventually(lambda: "external_dns_registry_errors_total 0.0" not in running.page("/metrics")[1])
         own_etcd.start()
         store = Store(EtcdAddress(endpoints=(own_etcd.endpoint,)))
         eventually(lambda: "stilton.test" in hosts(store, prefix))
-        eventually(lambda: running.get("/readyz")[0] == 200)
+        eventually(lambda: running.page("/readyz")[0] == 200)
         store.close()
-        _, log = running.stop()
+        running.stop()
+        log = running.log()
     assert log.count("etcd is unavailable") == 1
     assert log.count("etcd is available again") == 1
 
 
 def test_a_taken_port_is_one_line_and_status_1(syncer, etcd, prefix, tmp_path):
-    eventually(lambda: syncer.get("/healthz")[0] == 200)
-    taken = f"--metrics-address=127.0.0.1:{syncer.port}"
+    eventually(lambda: syncer.page("/healthz")[0] == 200)
+    taken = f"--metrics-address=127.0.0.1:{syncer.http_port}"
     with Syncer(etcd.endpoint, prefix, "--source=manifests", f"--manifests={tmp_path}", taken) as second:
-        status, log = second.wait()
-    assert status == 1
+        assert second.wait() == 1
+        log = second.log()
     assert len(log.splitlines()) == 1
     assert "cannot be taken" in log

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from tests.integration.fake_kube import FakeKube
-from tests.syncer.process import Syncer, eventually, hosts
+from tests.programs import Syncer, until
+from tests.syncer.stored import hosts
 
 OBJECTS = """
 apiVersion: externaldns.k8s.io/v1alpha1
@@ -44,7 +45,7 @@ def test_all_kinds_are_published_from_manifests(etcd, store, prefix, tmp_path):
         "--fqdn-template={{if .Labels.dns}}{{.Name}}.{{.Namespace}}.k8s.test{{end}}",
     )
     with Syncer(etcd.endpoint, prefix, *arguments) as running:
-        assert running.wait()[0] == 0
+        assert running.wait() == 0
     found = {name: targets for name, targets in hosts(store, prefix).items() if targets}
     assert found == {
         "k8s.test": {"mail.k8s.test"},
@@ -82,12 +83,12 @@ async def test_an_api_that_is_not_there_is_waited_for_and_holds_nothing_up(etcd,
         sources = ("--source=service", "--source=crd", "--source=gateway-httproute")
         arguments = (*sources, f"--server={kube.url}", "--deletion-grace=0s")
         with Syncer(etcd.endpoint, prefix, *arguments) as running:
-            await asyncio.to_thread(eventually, lambda: hosts(store, prefix).get("db.test") == {"10.0.0.1"})
-            await asyncio.to_thread(eventually, lambda: running.get("/readyz")[0] == 200)
+            await until(lambda: hosts(store, prefix).get("db.test") == {"10.0.0.1"})
+            await until(lambda: running.page("/readyz")[0] == 200)
             kube.delete("Pod", "default", "db")
-            await asyncio.to_thread(eventually, lambda: "db.test" not in hosts(store, prefix), 5)
-            status, log = await asyncio.to_thread(running.stop)
-    assert status == 0
+            await until(lambda: "db.test" not in hosts(store, prefix), 5)
+            assert await asyncio.to_thread(running.stop) == 0
+            log = running.log()
     assert log.count("this API server does not have them") == 3
 
 
@@ -99,11 +100,11 @@ async def test_pods_are_watched_only_where_a_service_needs_them(etcd, store, pre
         kube.put(plain)
         kube.fail(403, "pods")
         with Syncer(etcd.endpoint, prefix, "--source=service", f"--server={kube.url}") as running:
-            await asyncio.to_thread(eventually, lambda: hosts(store, prefix).get("db.test") == {"192.0.2.1"})
+            await until(lambda: hosts(store, prefix).get("db.test") == {"192.0.2.1"})
             assert (kube.lists["pods"], kube.lists["endpointslices"]) == (0, 0)
             for obj in (service, pod, piece):
                 kube.put(obj)
-            await asyncio.to_thread(eventually, lambda: "not every pod" in running.get("/readyz")[1])
+            await until(lambda: "not every pod" in running.page("/readyz")[1])
             assert hosts(store, prefix)["db.test"] == {"192.0.2.1"}
             kube.heal()
-            await asyncio.to_thread(eventually, lambda: hosts(store, prefix)["db.test"] == {"10.0.0.1"})
+            await until(lambda: hosts(store, prefix)["db.test"] == {"10.0.0.1"})

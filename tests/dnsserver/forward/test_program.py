@@ -15,9 +15,9 @@ import dns.rcode
 import dns.update
 import pytest
 
-from tests.dnsserver.forward.upstreams import certificate, silent, until, upstream
+from tests.dnsserver.forward.upstreams import certificate, silent, upstream
 from tests.integration.tools import need_tool
-from tests.programs import DnsServer, eventually
+from tests.programs import DnsServer, eventually, until
 from tests.unbound import Unbound
 from tools.embedded_etcd import free_port
 

@@ -26,9 +26,9 @@ from tests.dnsserver.forward.upstreams import (
     referring,
     silent,
     truncating,
-    until,
     upstream,
 )
+from tests.programs import until
 from tools.embedded_etcd import free_port
 
 ASKED = Asked(from_text("www.a-name-with-many-letters.test."), const.A, False, False)

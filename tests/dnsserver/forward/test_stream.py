@@ -16,9 +16,9 @@ from tests.dnsserver.forward.upstreams import (
     certificate,
     honest,
     silent,
-    until,
     upstream,
 )
+from tests.programs import until
 
 
 def asked(number: int = 0) -> Asked:

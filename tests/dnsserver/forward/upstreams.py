@@ -15,7 +15,6 @@ import dns.rrset
 
 from dnsserver.transport.sockets import Address
 from tests.integration.tools import need_tool
-from tests.programs import eventually
 from tools.embedded_etcd import free_port
 
 Says = Callable[[bytes], list[bytes]]
@@ -128,11 +127,6 @@ async def upstream(udp: Says = honest, tcp: Says = honest, tls: ssl.SSLContext |
         yield running
     finally:
         running.stop()
-
-
-async def until(condition: Callable[[], object], within: float = 10.0) -> None:
-    """Wait until a condition holds."""
-    await asyncio.to_thread(eventually, condition, within)
 
 
 class Certificate(NamedTuple):

@@ -5,12 +5,13 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
 from dnsserver.ops import http
 from dnsserver.ops.http import MAX_CONNECTIONS, MAX_HEAD, TIMEOUT, Page
+from tests.programs import until
 
 GET = b"GET /page HTTP/1.1\r\nHost: x\r\n\r\n"
 GET_LARGE = b"GET /large HTTP/1.1\r\n\r\n"
@@ -30,12 +31,6 @@ async def port() -> AsyncIterator[int]:
 
 def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - the server is in this loop
-            await asyncio.sleep(0.01)
 
 
 async def exchange(port: int, request: bytes) -> bytes:

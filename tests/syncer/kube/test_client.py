@@ -12,6 +12,7 @@ from syncer.kube.informer import Informer
 from syncer.kube.reflector import Reflector
 from syncer.kube.resource import ApiGone, ApiUnavailable
 from tests.integration.fake_kube import FakeKube
+from tests.programs import until
 
 pytestmark = pytest.mark.kube
 
@@ -53,60 +54,54 @@ async def reflecting(resource):
             await task
 
 
-async def eventually(condition, seconds: float = 5.0):
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - what is awaited lies behind HTTP
-            await asyncio.sleep(0.01)
-
-
 async def test_objects_are_listed_in_pages_and_changes_follow(kube, client, monkeypatch):
     monkeypatch.setattr("syncer.kube.resource.PAGE", 2)
     for name in "abcde":
         kube.put(service(name))
     async with reflecting(client.services("")) as informer:
-        await eventually(lambda: informer.has_synced)
+        await until(lambda: informer.has_synced)
         assert sorted(objects(informer)) == list("abcde")
         assert kube.lists["services"] == 3
-        await eventually(lambda: kube.open_watches)
+        await until(lambda: kube.open_watches)
         kube.put(service("f"))
         kube.delete("Service", "default", "a")
-        await eventually(lambda: sorted(objects(informer)) == list("bcdef"))
+        await until(lambda: sorted(objects(informer)) == list("bcdef"))
 
 
 async def test_only_the_namespace_asked_for_is_read(kube, client):
     kube.put(service("a"))
     kube.put(service("b", "other"))
     async with reflecting(client.services("other")) as informer:
-        await eventually(lambda: informer.has_synced)
+        await until(lambda: informer.has_synced)
         assert objects(informer) == ["b"]
 
 
 async def test_compaction_leads_to_a_new_list(kube, client):
     kube.put(service("a"))
     async with reflecting(client.services("")) as informer:
-        await eventually(lambda: kube.open_watches)
+        await until(lambda: kube.open_watches)
         kube.expire()
         kube.put(service("b"))
-        await eventually(lambda: sorted(objects(informer)) == ["a", "b"])
+        await until(lambda: sorted(objects(informer)) == ["a", "b"])
         assert kube.lists["services"] == 2
 
 
 async def test_an_outage_keeps_the_objects_and_ends_by_itself(kube, client):
     kube.put(service("a"))
     async with reflecting(client.services("")) as informer:
-        await eventually(lambda: kube.open_watches)
+        await until(lambda: kube.open_watches)
         await kube.stop()
         await asyncio.sleep(0.3)
         assert objects(informer) == ["a"]
         kube.put(service("b"))
         await kube.start()
-        await eventually(lambda: sorted(objects(informer)) == ["a", "b"])
+        await until(lambda: sorted(objects(informer)) == ["a", "b"])
 
 
 async def test_watches_that_end_at_once_cost_few_requests(kube, client):
     kube.watches_are = "closed"
     async with reflecting(client.services("")) as informer:
-        await eventually(lambda: informer.has_synced)
+        await until(lambda: informer.has_synced)
         await asyncio.sleep(2)
         assert kube.watches["services"] <= 5
 

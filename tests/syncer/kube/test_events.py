@@ -8,6 +8,7 @@ from syncer.happening import Happening
 from syncer.kube.client import connect
 from syncer.kube.events import Recorder
 from tests.integration.fake_kube import FakeKube
+from tests.programs import until
 
 CHEESE = ObjectRef("ingress", "default", "cheese", uid="u-1")
 READY = Happening(str(CHEESE), "RecordReady", "a.test A 192.0.2.1 is written")
@@ -38,12 +39,6 @@ async def recording(kube, reasons=("RecordReady", "RecordError")):
         with suppress(asyncio.CancelledError):
             await task
         await client.close()
-
-
-async def until(condition):
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - a server in this loop
-            await asyncio.sleep(0.005)
 
 
 async def test_the_same_event_again_raises_the_count_of_the_first(kube):

@@ -6,7 +6,7 @@ from syncer.endpoint import Endpoint, ObjectRef
 from syncer.plan import plan
 from syncer.registry.inventory import take_inventory
 from syncer.registry.registry import Registry
-from tests.syncer.process import eventually
+from tests.programs import eventually
 
 
 def endpoint(*targets: str) -> Endpoint:
