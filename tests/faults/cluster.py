@@ -23,6 +23,10 @@ class Cluster(Scene):
         """Return the member that the server follows."""
         return next(member for member in self.etcd.members if member.endpoint == self.follows())
 
+    def age(self) -> float:
+        """Return the seconds since the server knew that it is up to date."""
+        return self.server.metric("dnsserver_etcd_age_seconds")
+
     def others(self, member: EmbeddedEtcd) -> list[EmbeddedEtcd]:
         return [other for other in self.etcd.members if other is not member]
 
@@ -113,6 +117,8 @@ def followed_member_slow(scene: Cluster, *, long: bool) -> None:
     scene.slow_down(member)
     for _ in range(20 if long else 1):
         scene.freshness(within=3)
+    eventually(lambda: scene.age() > 1.5, 10, "no news")
+    eventually(lambda: scene.age() < 1, 10, "the member is asked whether it has a leader")
     assert scene.followed() is member
     scene.mend()
 
