@@ -107,7 +107,7 @@ def followed_member_cut_off(scene: Cluster, *, long: bool) -> None:
     assert scene.followed() is not member
     scene.lasting(60 if long else 1)
     scene.mend()
-    eventually(lambda: _agrees(member), 30)
+    eventually(member.serves, 30)
 
 
 def followed_member_slow(scene: Cluster, *, long: bool) -> None:
@@ -133,10 +133,6 @@ def quorum_lost(scene: Cluster, *, long: bool) -> None:
         member.launch()
     for member in scene.others(followed):
         member.wait()
-
-
-def _agrees(member: EmbeddedEtcd) -> bool:
-    return member.serves()
 
 
 FAULTS = {
