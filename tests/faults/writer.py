@@ -29,7 +29,7 @@ class Writer:
         entry = self._store.entry(_key(name))
         return entry.value if entry else None
 
-    def put(self, values: Values, within: float = 10) -> None:
+    def put(self, values: Values, within: float = 30) -> None:
         """Write names, as many in one transaction as etcd allows.
 
         Raises:
