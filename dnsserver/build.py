@@ -15,6 +15,7 @@ from dnsserver.forward.response import Limits
 from dnsserver.forward.service import ForwardService
 from dnsserver.forward.stream import Tls
 from dnsserver.forward.upstream import Upstream
+from dnsserver.limits.access import action_of
 from dnsserver.skydns.address import EtcdAddress
 from dnsserver.source.rrsets import is_reverse, rrsets_of
 from dnsserver.source.static import rrsets_by_name
@@ -101,7 +102,12 @@ def forwarding(
         max_in_flight=forward.max_in_flight,
         on_fault=on_fault,
     )
-    return ForwardService(table, tally, resolver, forward.allow, on_fault)
+    rules = {apex: action_of(rules) for apex, rules in config.zone_acl.items()}
+
+    def may_ask(address: bytes, apex: Name) -> bool:
+        return apex not in rules or rules[apex](address) == "allow"
+
+    return ForwardService(table, tally, resolver, forward.allow, on_fault, may_ask)
 
 
 def _tls(upstream: UpstreamModel) -> Tls | None:

@@ -14,7 +14,7 @@ from dnsserver.answer.tally import Transport
 from dnsserver.config import models
 from dnsserver.config.secrets import cookie_secrets
 from dnsserver.handle import Handle, Respond, Responding, Response
-from dnsserver.limits.access import Access, Rule, action_of
+from dnsserver.limits.access import Access, action_of
 from dnsserver.limits.cookies import Cookies
 from dnsserver.limits.message import bad_cookie
 from dnsserver.limits.networks import Network, first_list
@@ -45,8 +45,9 @@ class Policies:
         self._timer: asyncio.TimerHandle | None = None
         self._rules = config.acl
         self.query_limit: QueryLimit | None = None
-        if config.acl:
-            self._access = Access(action_of([Rule(rule.networks, rule.action) for rule in config.acl]))
+        self._zones = {apex: action_of(rules) for apex, rules in config.zone_acl.items()}
+        if config.acl or self._zones:
+            self._access = Access(action_of(config.acl), self._zones)
         if rrl := config.rrl:
             limit = Limit(rrl.responses_per_second, rrl.window, rrl.slip, rrl.table_size)
             exempt = first_list([rrl.exempt])  # 0 for who is in it
@@ -118,7 +119,10 @@ class Policies:
             handle = self._cookies.around(handle, unproven, answer, responder.refuse, udp=over_udp)
         if self._access:
             refuse = partial(responder.refuse, rcode=const.REFUSED, error=const.EDE_PROHIBITED)
-            handle = self._access.around(handle, refuse)
+            if self._zones:
+                handle = self._access.around_zones(handle, refuse, table)
+            if self._rules:
+                handle = self._access.around(handle, refuse)
         if self._log:
             handle = self._log.around(handle, transport)
         return None, handle
@@ -155,7 +159,7 @@ class Policies:
 
 
 def _told(config: models.Config) -> object:
-    return config.acl, config.query_limit, config.rrl, config.cookies, config.log
+    return config.acl, config.zone_acl, config.query_limit, config.rrl, config.cookies, config.log
 
 
 def _either(respond: Respond, deferred: Handle) -> Handle:

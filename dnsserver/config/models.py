@@ -10,6 +10,7 @@ from dnsserver.config.limits import AccessRule, Cookies, QueryLimit, ResponseRat
 from dnsserver.config.source import Source
 from dnsserver.config.zone import TsigKey, Zone
 from dnsserver.transport.sockets import Address
+from dnsserver.wire.name import Name
 
 
 class Etcd(Model):
@@ -132,6 +133,11 @@ class Config(Model):
     log: Log = Log()
     """What is logged, and how."""
     _source: Source | None = PrivateAttr(None)
+
+    @property
+    def zone_acl(self) -> dict[Name, list[AccessRule]]:
+        """The rules of the zones that have some, by apex."""
+        return {apex: zone.acl for zone in self.zones for apex in zone.name if zone.acl}
 
     @property
     def source(self) -> Source:

@@ -14,6 +14,7 @@ from dnsserver.config.fields import (
     Seconds,
     Ttl,
 )
+from dnsserver.config.limits import AccessRule
 from dnsserver.source.zonefile import ZoneFile
 
 
@@ -110,6 +111,9 @@ class Zone(Model):
     file: str = ""
     """A zone file, from the YAML's directory; its SOA counts instead of `soa`. Beside `records`."""
     transfer: Transfer = Transfer()
+    acl: list[AccessRule] = []
+    """Rules for questions about its names, after `acl`: those of the most specific zone count, and none of
+    the zones above it. Here drop is for single messages."""
     _imported: ZoneFile | None = PrivateAttr(None)
 
     @property

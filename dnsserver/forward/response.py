@@ -1,6 +1,7 @@
 """What an upstream said, as octets to keep, and as a response to a client. Pure: ages are arguments."""
 
 import struct
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from dnsserver.answer import render
@@ -27,6 +28,10 @@ class Limits(NamedTuple):
     answer: int
     denial: int
     failure: int
+
+
+Allows = Callable[[Name], bool]
+"""Says of a zone's apex whether a client is answered from there."""
 
 
 class Client(NamedTuple):
@@ -81,20 +86,25 @@ def reply_of(asked: Asked, entry: Entry, age: int, turn: int = 0) -> Reply:
     return read(head + question + body, asked)._replace(rcode=entry.rcode)
 
 
-def followed(table: ZoneTable, name: Name, kind: int) -> tuple[Section, Answer]:
+def followed(
+    table: ZoneTable, name: Name, kind: int, allows: Allows = lambda apex: True
+) -> tuple[Section, Answer]:
     """Return the aliases that lead from a name out of zones of ours, and what we know of where they lead.
 
     That is an answer of our own, or one with nothing but `onward`, the name to ask others about. Aliases in
-    a circle lead to an empty answer.
+    a circle lead to an empty answer, and a zone that the client is not allowed is a refusal.
     """
     aliases: Section = ()
-    answer = lookup(table, name, kind)
-    while answer.onward and answer.zone:
+    while True:
+        answer = lookup(table, name, kind)
+        if answer.zone and not allows(answer.zone.apex):
+            return aliases, Answer(const.REFUSED)
+        if not (answer.onward and answer.zone):
+            return aliases, answer
         aliases += answer.answer
         if len(aliases) > MAX_LINKS or any(answer.onward == owner for owner, _ in aliases):
             return aliases, Answer(const.NOERROR, authoritative=True)
-        answer = lookup(table, answer.onward, kind)
-    return aliases, answer
+        name = answer.onward
 
 
 def join(client: Client, aliases: Section, rest: Reply | Answer, *, authoritative: bool) -> bytes:

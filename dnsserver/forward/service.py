@@ -1,6 +1,7 @@
 """The parts of forwarding, joined: who may, what is forwarded, and the response that comes of it."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 from prometheus_client.core import Metric
@@ -14,7 +15,7 @@ from dnsserver.forward.metrics import of_cache, of_upstreams
 from dnsserver.forward.question import Asked
 from dnsserver.forward.reply import Reply
 from dnsserver.forward.resolver import Resolver
-from dnsserver.forward.response import Client, followed, join, reply_of, respond
+from dnsserver.forward.response import Allows, Client, followed, join, reply_of, respond
 from dnsserver.handle import Handle, Response
 from dnsserver.handle import Reply as Send
 from dnsserver.limits.networks import Network, first_list
@@ -35,6 +36,7 @@ class _Request(NamedTuple):
     transport: Transport
     aliases: Section
     asked: Asked
+    allows: Allows
 
 
 class ForwardService:
@@ -47,9 +49,12 @@ class ForwardService:
         resolver: Resolver,
         allow: Sequence[Network],
         on_fault: Callable[[Exception], None],
+        may_ask: Callable[[bytes, Name], bool] = lambda address, apex: True,
     ) -> None:
+        """`may_ask` says whether a client's address is answered from the zone of an apex."""
         self._table, self._tally, self._resolver, self._on_fault = table, tally, resolver, on_fault
         self._turn = 0
+        self._may_ask = may_ask
         list_of = first_list([allow])
         self._allows: Callable[[bytes], bool] = lambda address: list_of(address) == 0
 
@@ -81,21 +86,21 @@ class ForwardService:
             if not self._allows(address):
                 return responder.slow(message)
             try:
-                return self._answer(client, responder, transport)
+                return self._answer(client, responder, transport, partial(self._may_ask, address))
             except Exception as error:
                 self._on_fault(error)
                 return responder.refuse(message, const.SERVFAIL)
 
         return handle
 
-    def _answer(self, client: Client, responder: Responder, transport: Transport) -> Response:
-        aliases, rest = followed(self._table, client.question.name, client.question.type)
+    def _answer(self, client: Client, responder: Responder, transport: Transport, allows: Allows) -> Response:
+        aliases, rest = followed(self._table, client.question.name, client.question.type, allows)
         if rest.onward is None:
             octets = join(client, aliases, rest, authoritative=True) if aliases else None
             return self._counted(client, transport, octets) if octets else responder.slow(client.query)
         if self._has_come_back(rest.onward):
             return responder.slow(client.query)
-        request = _Request(client, responder, transport, aliases, client.asked(rest.onward))
+        request = _Request(client, responder, transport, aliases, client.asked(rest.onward), allows)
         known = self._resolver.known(request.asked)
         return self._composed(request, *known) if known else self._later(request)
 
@@ -114,7 +119,7 @@ class ForwardService:
         return later
 
     def _composed(self, request: _Request, entry: Entry, age: float) -> bytes:
-        client, _, transport, aliases, asked = request
+        client, _, transport, aliases, asked, allows = request
         self._turn += 1
         is_failure = entry.rcode not in (const.NOERROR, const.NXDOMAIN)
         if is_failure or not (aliases or entry.onward):
@@ -122,7 +127,7 @@ class ForwardService:
         rest: Reply | Answer = reply_of(asked, entry, int(age), self._turn)
         authoritative = bool(aliases)
         if entry.onward:
-            back, ours = followed(self._table, entry.onward, asked.type)
+            back, ours = followed(self._table, entry.onward, asked.type, allows)
             aliases = (*aliases, *rest.answer, *back)
             # One that leads out again is not followed again: a circle, or next to it.
             rest = Answer(const.NOERROR) if ours.onward else ours

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 from contextlib import suppress
+from functools import partial
 
 import dns.edns
 import dns.flags
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from dnsserver import policies
 from dnsserver.config import ConfigError, load
 from dnsserver.handle import nothing
+from dnsserver.limits.access import Access, action_of
 from tests.dnsserver.answer.test_respond import TABLE, check
 from tests.dnsserver.support import responder
 from tests.dnsserver.worlds import queries, tables
@@ -39,9 +41,9 @@ def server(tmp_path_factory):
         yield running
 
 
-def asked(server, client: str, *, tcp: bool, kind: str = "A"):
+def asked(server, client: str, *, tcp: bool, kind: str = "A", name: str = "ns.dns.k8s.local."):
     """Return the response to a client, None if it gets none."""
-    query = dns.message.make_query("ns.dns.k8s.local.", kind, use_edns=0)
+    query = dns.message.make_query(name, kind, use_edns=0)
     send = dns.query.tcp if tcp else dns.query.udp
     try:
         return send(query, "127.0.0.1", 2 if tcp else 0.5, server.port, source=client)
@@ -304,6 +306,84 @@ def test_through_all_policies_no_reply_over_udp_is_longer_than_1232_octets(chain
     _, handle = chain.around(responder(table), nothing, "udp", table)
     for _ in range(3):  # answered, then over the limit of rates
         check(octets, handle(octets, address, 53))
+
+
+BY_ZONE = """\
+zones:
+  - name: k8s.local
+    acl: [{networks: [127.0.1.0/24], action: refuse}]
+    records:
+      - {name: www, type: A, data: 192.0.2.1}
+      - {name: inward, type: CNAME, data: www.inside.k8s.local.}
+  - name: inside.k8s.local
+    acl:
+      - {networks: [127.0.1.0/24], action: allow}
+      - {networks: [127.0.2.0/24], action: drop}
+      - {networks: [0.0.0.0/0], action: refuse}
+    transfer: {allow: [{address: 127.0.0.0/8}]}
+    records: [{name: www, type: A, data: 192.0.2.2}]
+  - name: example
+    records: [{name: www, type: A, data: 192.0.2.3}]
+"""
+ALLOWED, REFUSED, DROPPED = dns.rcode.NOERROR, dns.rcode.REFUSED, None
+
+
+@pytest.fixture(scope="module")
+def by_zone(tmp_path_factory):
+    with DnsServer(tmp_path_factory.mktemp("zones"), zones=BY_ZONE) as running:
+        yield running
+
+
+@pytest.mark.parametrize("tcp", [False, True])
+@pytest.mark.parametrize(
+    ("client", "name", "code"),
+    [
+        ("127.0.1.1", "www.k8s.local.", REFUSED),
+        ("127.0.1.1", "WWW.Inside.k8s.local.", ALLOWED),
+        ("127.0.1.1", "www.example.", ALLOWED),
+        ("127.0.2.1", "www.k8s.local.", ALLOWED),
+        ("127.0.2.1", "www.inside.k8s.local.", DROPPED),
+        ("127.0.3.1", "inside.k8s.local.", REFUSED),
+        ("127.0.3.1", "nothing.inside.k8s.local.", REFUSED),
+        ("127.0.3.1", "insidek8s.local.", REFUSED),  # it is in no zone
+        ("127.0.3.1", "xinside.k8s.local.", dns.rcode.NXDOMAIN),
+    ],
+)
+def test_the_rules_of_the_most_specific_zone_count(client, name, code, tcp, by_zone):
+    response = asked(by_zone, client, tcp=tcp, name=name)
+    assert (response and response.rcode()) == code
+
+
+def test_a_zone_is_transferred_to_nobody_whom_its_rules_refuse(by_zone):
+    for client, code in (("127.0.1.1", ALLOWED), ("127.0.3.1", REFUSED)):
+        query = dns.message.make_query("inside.k8s.local.", "AXFR")
+        response = dns.query.tcp(query, "127.0.0.1", 5, by_zone.port, source=client, one_rr_per_rrset=True)
+        assert response.rcode() == code
+
+
+def test_an_alias_into_a_zone_that_refuses_gives_nothing_of_it_also_where_names_are_forwarded(tmp_path):
+    forward = "forward: {upstreams: ['127.0.0.1:9']}\n"
+    with DnsServer(tmp_path, zones=BY_ZONE, settings=forward) as server:
+        found = {
+            client: asked(server, client, tcp=False, name="inward.k8s.local.")
+            for client in ("127.0.0.1", "127.0.2.1")
+        }
+        assert all("192.0.2.2" not in response.to_text() for response in found.values())
+        assert {response.rcode() for response in found.values()} == {REFUSED}
+        zones = BY_ZONE.replace("[0.0.0.0/0], action: refuse", "[127.0.0.1], action: allow")
+        server.configure(zones=zones, settings=forward)
+        server.reload()
+        assert "192.0.2.2" in asked(server, "127.0.0.1", tcp=False, name="inward.k8s.local.").to_text()
+
+
+@given(tables, st.one_of(queries(), st.binary(max_size=80)))
+def test_no_octets_bring_data_of_a_zone_that_refuses(table, octets):
+    served, access = responder(table), Access(action_of([]), dict.fromkeys(table.zones, lambda _: "refuse"))
+    handle = access.around_zones(
+        lambda message, *_: served.respond(message), partial(served.refuse, rcode=REFUSED), table
+    )
+    reply = handle(octets, bytes(4), 53)
+    assert reply is None or reply[6:10] == bytes(4)
 
 
 def test_a_reload_changes_who_is_answered(tmp_path):

@@ -28,7 +28,9 @@ def acl(conversion: Conversion, directive: Directive, zones: Sequence[str]) -> N
             found = EVERYBODY if everybody else [_network(text) for text in networks]
             rules.append({"networks": found, "action": _ACTIONS[option.name]})
     conversion.section(directive, "acl", rules)
-    conversion.remark(directive, "its rules are for all zones, not only those of its block")
+    conversion.remark(
+        directive, "its rules are for all zones, not only those of its block; zones[].acl has those of one"
+    )
 
 
 def _after(words: list[str], keyword: str) -> list[str]:

@@ -227,6 +227,17 @@ def test_aliases_are_followed_through_our_zones_and_no_further(name, links, onwa
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "links"), [("near.k8s.local.", 1), ("far.k8s.local.", 1), ("here.zwei.", 0), ("gone.zwei.", 0)]
+)
+def test_a_zone_that_is_not_allowed_is_a_refusal_behind_aliases_too(name, links):
+    """At the begin as well: an upstream's alias may have led there."""
+    aliases, rest = followed(
+        table_of(ZONES), from_text(name), const.A, lambda apex: apex != from_text("zwei.")
+    )
+    assert (len(aliases), rest) == (links, Answer(const.REFUSED))
+
+
 def test_an_answer_of_our_own_behind_aliases_is_joined_with_its_soa():
     table = table_of(ZONES)
     aliases, rest = followed(table, from_text("nx.k8s.local."), const.A)
