@@ -7,6 +7,7 @@ before goes on answering. Any other reload leaves the generation as it is.
 import asyncio
 import gc
 import logging
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import islice
@@ -16,6 +17,7 @@ from typing import Any, Final, Self
 from prometheus_client.core import Metric
 
 from dnsserver import metrics
+from dnsserver.answer.budget import Budget
 from dnsserver.answer.identity import Identity
 from dnsserver.answer.respond import Responder
 from dnsserver.answer.tally import Tally, Transport
@@ -51,6 +53,8 @@ class Generation:
         told = config.identity
         identity = Identity(told.id.encode(), told.version.encode())
 
+        self._budget = Budget(time.monotonic)
+
         def responder(transport: Transport, server: str = "") -> Responder:
             return Responder(
                 table,
@@ -62,6 +66,7 @@ class Generation:
                 defers=True,
                 forwards=config.forward is not None,
                 server=server,
+                budget=self._budget,
             )
 
         self.responder = responder
@@ -234,6 +239,7 @@ class Generation:
 
     def metrics(self, prefix: str) -> Iterable[Metric]:
         yield from metrics.of_table(self.table)
+        yield metrics.of_searches(self._budget.refused)
         yield from self.transfers.metrics()
         if self._forwarding:
             yield from self._forwarding.metrics(prefix)

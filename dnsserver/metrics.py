@@ -126,6 +126,10 @@ def of_table(table: ZoneTable) -> Iterable[Metric]:
         yield family
 
 
+def of_searches(refused: int) -> Metric:
+    return _counter("searches_refused", "Questions with `*` or `any` for which there was no time.", refused)
+
+
 def of_etcd(reflector: Reflector) -> Iterable[Metric]:
     yield _gauge("etcd_connected", "1 while the watch is well.", int(reflector.connected))
     yield _gauge("etcd_revision", "Revision up to which the table is right.", reflector.revision)

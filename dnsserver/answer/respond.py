@@ -9,22 +9,22 @@ its labels do, and a stored name is whole and ends where its root label does.
 """
 
 from collections.abc import Callable
-from functools import lru_cache, partial
 from typing import Final
 
 from dnsserver.answer import render
 from dnsserver.answer.absent import absent
+from dnsserver.answer.budget import Budget
 from dnsserver.answer.edns import COOKIE_OCTETS, EDE, KEEPALIVE, NSID, OPT_OCTETS, OPTION_OCTETS, Opts
 from dnsserver.answer.identity import SILENT, Identity, chaos
-from dnsserver.answer.kept import COMPLETE, LACKS, META, VIEWS, denial, in_wire_form, is_kept
+from dnsserver.answer.keeper import Keeper, slot_of
 from dnsserver.answer.lookup import Answer, lookup
 from dnsserver.answer.render import Compiled
-from dnsserver.answer.tally import Listener, Tally, Transport, kind_of
+from dnsserver.answer.tally import Listener, Tally, Transport
 from dnsserver.handle import Find, Parts
 from dnsserver.wire import const
 from dnsserver.wire.message import Edns, Header, Question, extras_of, header_of, question_of
-from dnsserver.wire.name import FormatError, Name, to_text
-from dnsserver.zone.node import Node
+from dnsserver.wire.name import FormatError
+from dnsserver.zone.search import searched
 from dnsserver.zone.table import ZoneTable
 
 _PLAIN: Final = {
@@ -37,10 +37,6 @@ _PLAIN: Final = {
 """Octets 2..12 of an ordinary query (one question, at most one more record) → kind, as in render.Heads.
 
 AD and CD are ignored and not echoed (RFC 4035 §3.1.6)."""
-
-
-MAX_DENIALS: Final = 4096
-"""Of a zone, compiled: by length of the name, rcode and type; some hundred octets each."""
 
 
 class Responder:
@@ -58,22 +54,24 @@ class Responder:
         defers: bool = False,
         forwards: bool = False,
         server: str = "",
+        budget: Budget | None = None,
     ) -> None:
         """Answer by a table; `idle_timeout` in seconds is told to TCP clients that ask (RFC 7828).
 
         With `defers` there is no response here to AXFR, IXFR and signed queries: they are for whoever knows
         keys and the client's address. With `forwards`, `respond` has none to a query with RD whose answer
-        goes on outside its zone: not even what we know of it, for another may know the whole.
+        goes on outside its zone: not even what we know of it, for another may know the whole. A search that
+        the `budget` has no time for is SERVFAIL.
         """
         self._defers, self._forwards = defers, forwards
-        self._identity = identity
+        self._identity, self._budget = identity, budget
         self._keepalive = 0 if transport == "udp" else min(int(idle_timeout * 10), 65_535)
         self._table = table
         self._tally = tally
+        self._keeper = Keeper(table, tally, forwards)
         self._counts = tally.counts(Listener(transport, server))
         self._udp = transport == "udp"
         self._on_fault = on_fault
-        self._otherwise = partial(self.slow, forwards=True) if forwards else self.slow
         self.find: Final[Find] = self._fast_path()
 
     def _fast_path(self) -> Find:
@@ -128,15 +126,15 @@ class Responder:
         """Return the response to a message; None if there is none here."""
         parts = self.find(query[2:12], query[12:])
         if parts is None:
-            return self._otherwise(query)
+            return self.slow(query, forwards=True)
         head, cut, rest = parts
         return b"".join((query[:2], head, query[12 : len(query) - cut], rest))
 
     def slow(self, query: bytes, reserve: int = 0, *, forwards: bool = False) -> bytes | None:
         """Answer any octets. Total: a fault of ours is a SERVFAIL.
 
-        Of what the response may take, `reserve` octets are left for a signature. `forwards` as for
-        `respond`; without it there is a response to everything that goes on elsewhere.
+        Of what the response may take, `reserve` octets are left for a signature. With `forwards` there is no
+        response to what goes on elsewhere, if `respond` has none to it.
         """
         try:
             return self._slow(query, reserve, forwards=forwards)
@@ -144,6 +142,9 @@ class Responder:
             self._tally.faults += 1
             self._on_fault(error)
             return self._bare(query, const.SERVFAIL)
+        finally:
+            if self._budget:
+                self._budget.end()
 
     def refuse(self, query: bytes, rcode: int, error: int | None = None) -> bytes | None:
         """Return a response without data, with an extended error if one is given (RFC 8914)."""
@@ -172,7 +173,7 @@ class Responder:
             if self._defers and (tsig_at is not None or question.type in (const.AXFR, const.IXFR)):
                 return None
             answer = self._answer(question, edns)
-            if forwards and answer.onward and header.flags & const.RD:
+            if forwards and self._forwards and answer.onward and header.flags & const.RD:
                 return None
         return self._render(query, header, question, edns, answer, reserve)
 
@@ -195,8 +196,10 @@ class Responder:
             return chaos(self._identity, question.name, question.type)
         if question.cls != const.IN or question.type in (const.AXFR, const.IXFR):
             return Answer(const.REFUSED)
+        if self._budget and (zone := searched(self._table, question.name)) and not self._budget.begin():
+            return Answer(const.SERVFAIL, zone=zone)
         answer = lookup(self._table, question.name, question.type)
-        self._compile(question, answer)
+        self._keeper.keep(question, answer)
         return answer
 
     def _render(
@@ -215,9 +218,12 @@ class Responder:
                 limit = min(max(edns.payload, limit), const.UDP_PAYLOAD)
             tail = render.opt(answer.rcode, edns.dnssec_ok, self._options(answer, edns))
         limit -= reserve
-        slot = self._slot(answer, question.type)
+        slot = slot_of(self._tally, answer, question.type)
         self._counts[slot] += 1
         echoed = query[12 : question.end]
+        flags = const.AA if answer.authoritative else 0
+        if not (answer.answer or answer.authority):
+            return query[:2] + render.heads(answer.rcode, flags, 0, 0, 0)[kind] + echoed + tail
         attempts = [answer]
         # A referral without its glue would lead nowhere, so it is cut (RFC 9471 §3.1).
         if answer.optional:
@@ -229,8 +235,7 @@ class Responder:
             if question.end + len(body) + len(tail) <= limit:
                 return query[:2] + heads[kind] + echoed + body + tail
         self._tally.truncated += 1
-        flags = const.TC | (const.AA if answer.authoritative else 0)
-        return query[:2] + render.heads(answer.rcode, flags, 0, 0, 0)[kind] + echoed + tail
+        return query[:2] + render.heads(answer.rcode, flags | const.TC, 0, 0, 0)[kind] + echoed + tail
 
     def _options(self, answer: Answer, edns: Edns) -> tuple[tuple[int, bytes], ...]:
         """Return what a response tells in options, in answer to those of the query."""
@@ -251,70 +256,3 @@ class Responder:
         self._counts[self._tally.slot("", rcode, 0)] += 1
         flags = const.QR | (query[2] << 8 & 0x7900) | rcode  # the opcode and RD come back (RFC 1035 §4.1.1)
         return query[:2] + flags.to_bytes(2, "big") + b"\0\0\0\0\0\0\0\0"
-
-    def _slot(self, answer: Answer, qtype: int) -> int:
-        return self._tally.slot(_zone_label(answer), answer.rcode, kind_of(qtype))
-
-    def _compile(self, question: Question, answer: Answer) -> None:
-        """Keep what the next query of this kind needs, for names that exist and for denials."""
-        zone = answer.zone
-        if zone is None or not zone.synced or (question.type in META and question.type != const.ANY):
-            return
-        key = denial(kind_of(question.type), answer.rcode) | len(question.name)
-        if answer.is_denial and key not in zone.negative:
-            if len(zone.negative) >= MAX_DENIALS:
-                zone.negative.clear()
-            slot = self._slot(answer, question.type)
-            zone.negative[key] = render.compiled(answer, zone.apex, len(question.name), slot)
-        source = answer.source or question.name
-        node = self._table.nodes.get(source)
-        if node is None or zone.cut_above(source):
-            return
-        rrsets = self._table.rrsets(source, node)
-        known = {question.type: answer} if source == question.name else {}
-        if question.type == const.ANY:
-            self._keep(node, source, (const.ANY,), known)
-            return
-        if const.CNAME in rrsets:
-            # Any type is answered at an alias; only those with a mnemonic may take memory.
-            if question.type in const.TYPE_NAMES:
-                self._keep(node, source, (question.type,), known)
-            return
-        if not node.complete:
-            # The zone above has the DS of an apex, so it may be there without being here.
-            at_apex = {const.DS} if source in self._table.zones else set()
-            self._keep(node, source, (*(rrsets.keys() - VIEWS | at_apex),), known)
-            node.complete = COMPLETE
-        if question.type in VIEWS:
-            if question.type in rrsets:
-                self._keep(node, source, (question.type,), known)
-            else:
-                node.complete |= LACKS[in_wire_form(question.type)]
-
-    def _keep(self, node: Node, source: Name, kinds: tuple[int, ...], known: dict[int, Answer]) -> None:
-        for kind in kinds:
-            question = source + in_wire_form(kind)
-            if not is_kept(kind) or question in self._table.answers:
-                continue
-            answer = known.get(kind) or lookup(self._table, source, kind)
-            if (answer.source and not self._shared(answer, source)) or (self._forwards and answer.onward):
-                continue
-            entry = render.compiled(answer, source, len(source), self._slot(answer, kind))
-            self._table.answers[question] = entry
-            node.questions += (question,)
-            if answer.depends or answer.zone is not node.zone:
-                self._table.dependents.append(node)
-
-    def _shared(self, answer: Answer, wildcard: Name) -> bool:
-        """Say whether all names that a wildcard answers get this: it never leads back to one of them."""
-        owners = {owner for owner, _ in (*answer.answer[1:], *answer.additional)}
-        targets = {rdata for _, rrset in answer.answer if rrset.type == const.CNAME for rdata in rrset.rdatas}
-        return wildcard not in owners | targets and all(owner in self._table.nodes for owner in owners)
-
-
-def _zone_label(answer: Answer) -> str:
-    return _text(answer.zone.apex) if answer.zone else ""
-
-
-_text = lru_cache(maxsize=1024)(to_text)
-"""Apexes are few."""

@@ -17,6 +17,15 @@ class _TooMany(Exception):
     """There are more names to look at: nothing is searched, rather than some of them."""
 
 
+def searched(table: ZoneTable, name: Name) -> Zone | None:
+    """Return the zone in which `search` looks for the records of a name; None if it does not."""
+    # Quick for most names: few have these octets, as labels or otherwise.
+    if (name.find(b"\1*") < 0 and name.find(b"\3any") < 0) or name in table.nodes:
+        return None
+    zone = table.zone_of(name)
+    return zone if zone and _pattern(table, zone, name) else None
+
+
 def search(table: ZoneTable, zone: Zone, name: Name) -> Sequence[Owned] | None:
     """Return the records whose keys fit a question that has no node, in key order; None if it is no search.
 
@@ -24,6 +33,17 @@ def search(table: ZoneTable, zone: Zone, name: Name) -> Sequence[Owned] | None:
     there or above: otherwise RFC 4592 holds, as it does where more than MAX_SEARCHED names would have to be
     looked at. Of several elements each must fit its position; keys may be deeper than the question.
     """
+    found = _pattern(table, zone, name)
+    if found is None:
+        return None
+    try:
+        return sorted(_Search(table).fitting(*found), key=lambda owned: owned.key)
+    except _TooMany:
+        return None
+
+
+def _pattern(table: ZoneTable, zone: Zone, name: Name) -> tuple[Name, Sequence[bytes]] | None:
+    """Return below which name to search, for which elements."""
     labels = labels_of(name)
     at = max((index for index, label in enumerate(labels) if label in ANY_LABEL), default=None)
     if at is None or not zone.skydns_lookup or not zone.synced:
@@ -39,12 +59,8 @@ def search(table: ZoneTable, zone: Zone, name: Name) -> Sequence[Owned] | None:
         if b"\1*" + above in table.nodes:
             return None
         if above == zone.apex:
-            break
+            return base, labels[at::-1]
         above = parent(above)
-    try:
-        return sorted(_Search(table).fitting(base, labels[at::-1]), key=lambda owned: owned.key)
-    except _TooMany:
-        return None
 
 
 class _Search:
