@@ -29,7 +29,7 @@ _CHANNEL_OPTIONS: Final = (
     ("grpc.http2.ping_timeout_ms", 5_000),  # without it grpcio holds a stopped peer for 60 s
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.min_reconnect_backoff_ms", 1_000),
+    ("grpc.min_reconnect_backoff_ms", 2_000),  # also what TCP, TLS and HTTP/2 may take together to connect
     ("grpc.max_reconnect_backoff_ms", 5_000),
     ("grpc.enable_http_proxy", 0),
 )
