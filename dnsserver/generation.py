@@ -53,7 +53,7 @@ class Generation:
         told = config.identity
         identity = Identity(told.id.encode(), told.version.encode())
 
-        self._budget = Budget(time.monotonic)
+        self._budget = budget = Budget(time.monotonic)
 
         def responder(transport: Transport, server: str = "") -> Responder:
             return Responder(
@@ -66,7 +66,7 @@ class Generation:
                 defers=True,
                 forwards=config.forward is not None,
                 server=server,
-                budget=self._budget,
+                budget=budget,
             )
 
         self.responder = responder
@@ -118,8 +118,10 @@ class Generation:
             attempted.set()
             return attempted
 
+        known_all = self.synced
+
         def synced() -> None:
-            self.synced.set()
+            known_all.set()
             attempted.set()
 
         prefix = prefix_of(self._etcd.prefix)
@@ -220,12 +222,15 @@ class Generation:
     async def free(self) -> None:
         """Give the memory of a table back that answers no more, in slices, when no transfer reads it."""
         await self.transfers.transfers.idle.wait()
-        static: Iterable[Any] = [zone.static for zone in self.table.zones.values()]
+        zones = self.table.zones.values()
+        static: Iterable[Any] = [zone.static for zone in zones]
         for part in (self.table.answers, self.table.nodes, *static):
             while part:
                 for _ in range(min(SLICE, len(part))):
                     part.popitem()
                 await asyncio.sleep(0)
+        for zone in zones:
+            zone.history = None
 
     def missing(self) -> list[bytes]:
         """Return the zones whose first snapshot is still to come."""

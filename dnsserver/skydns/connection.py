@@ -149,6 +149,7 @@ class Connection:
         """Return what an error means to the caller, the connection closed unless it is a compaction."""
         if isinstance(error, (StoreUnavailable, Compacted)):
             return error  # of a call by the way
+        error.__traceback__ = None  # the error is the call, which those hold who made it: a cycle
         if isinstance(error, grpc.Call) and error.code() is grpc.StatusCode.OUT_OF_RANGE:
             return Compacted(error.details())
         endpoint = self.endpoint

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Final
 
 from dnsserver.skydns.connection import Compacted, StoreUnavailable
@@ -64,7 +65,7 @@ class Reflector:
     ) -> None:
         self._store, self._prefix, self._table = store, prefix, table
         self._resync_interval, self._clock = resync_interval, clock
-        self._decoder = Decoder(prefix, store.granted_ttl, self._default_ttl)
+        self._decoder = Decoder(prefix, store.granted_ttl, partial(_default_ttl, table))
         self._mirror = Mirror(table, known, trusting=trusting, on_synced=on_synced)
         self._on_lost, self._restored = on_lost, restore
         self._halt = threading.Event()
@@ -204,10 +205,6 @@ class Reflector:
             if self._halt.is_set() or self._clock() - began > self._resync_interval:
                 return
 
-    def _default_ttl(self, name: Name) -> int:
-        zone = self._table.zone_of(name)
-        return zone.ttl if zone else 0
-
     def _hand_over(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` on the event loop and wait for its end."""
         assert self._loop is not None
@@ -233,3 +230,8 @@ class Reflector:
             serving = "the last table is served" if self.revision else "only static records are served"
             log.warning("etcd lost, %s, retrying: %s", serving, reason)
         self.connected = False
+
+
+def _default_ttl(table: ZoneTable, name: Name) -> int:
+    zone = table.zone_of(name)
+    return zone.ttl if zone else 0
