@@ -9,48 +9,8 @@ from typing import Final
 from tests.bench.results import PLAIN
 from tests.bench.servers import Server, find_tool, is_installed
 from tests.bench.workload import PAGES, PREFIX, SECRET, World
+from tests.peers import Files, knot, nsd
 from tools.embedded_etcd import free_port
-
-_KNOT: Final = """\
-server:
-    listen: 127.0.0.1@{port}
-    rundir: {directory}
-    udp-workers: 1
-    tcp-workers: 1
-    background-workers: 1
-    answer-rotation: on
-database:
-    storage: {directory}
-control:
-    listen: {directory}/control
-log:
-  - target: stderr
-    any: warning
-zone:
-  - domain: {zone}
-    file: {directory}/zone
-"""
-
-_NSD: Final = """\
-server:
-    ip-address: 127.0.0.1@{port}
-    server-count: 1
-    username: ""
-    zonesdir: "{directory}"
-    database: ""
-    pidfile: "{directory}/pid"
-    xfrdfile: "{directory}/xfrd.state"
-    zonelistfile: "{directory}/zone.list"
-    minimal-responses: yes
-    round-robin: yes
-    rrl-ratelimit: 0
-    tcp-count: 1000
-remote-control:
-    control-enable: no
-zone:
-    name: {zone}
-    zonefile: zone
-"""
 
 _BIND: Final = """\
 options {{
@@ -82,29 +42,40 @@ _COREDNS: Final = """\
 
 
 class _WithZoneFile(Server):
-    conf: str
-    flags: tuple[str, ...]
-    """After those that name the file of the configuration."""
     program: str
-    conf_flag: str
+    flags: tuple[str, ...]
+    """Before the file of the configuration."""
 
     def command(self) -> list[str]:
         (self.directory / "zone").write_text(self.world.zone_file())
         conf = self.directory / "conf"
-        conf.write_text(self.conf.format(port=self.port, directory=self.directory, zone=self.world.zone))
-        return [find_tool(self.program), self.conf_flag, str(conf), *self.flags]
+        conf.write_text(self.configuration({self.world.zone: self.directory / "zone"}))
+        return [find_tool(self.program), *self.flags, str(conf)]
+
+    def configuration(self, files: Files) -> str:
+        raise NotImplementedError
 
 
 class Knot(_WithZoneFile):
-    name, program, conf, conf_flag, flags = "knot", "knotd", _KNOT, "--config", ()
+    name, program, flags = "knot", "knotd", ("--config",)
+
+    def configuration(self, files: Files) -> str:
+        return knot(self.directory, self.port, files, ["answer-rotation: on"])
 
 
 class Nsd(_WithZoneFile):
-    name, program, conf, conf_flag, flags = "nsd", "nsd", _NSD, "-c", ("-d",)
+    name, program, flags = "nsd", "nsd", ("-d", "-c")
+
+    def configuration(self, files: Files) -> str:
+        options = ["minimal-responses: yes", "round-robin: yes", "tcp-count: 1000"]
+        return nsd(self.directory, self.port, files, options)
 
 
 class Bind(_WithZoneFile):
-    name, program, conf, conf_flag, flags = "bind", "named", _BIND, "-c", ("-g", "-n", "1")
+    name, program, flags = "bind", "named", ("-g", "-n", "1", "-c")
+
+    def configuration(self, files: Files) -> str:
+        return _BIND.format(directory=self.directory, port=self.port, zone=self.world.zone)
 
 
 class Coredns(Server):

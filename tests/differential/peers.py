@@ -11,6 +11,7 @@ from typing import Final, Self
 import dns.name
 
 from tests.integration.tools import need_tool
+from tests.peers import knot, nsd
 from tools.embedded_etcd import free_port
 
 START_TIMEOUT: Final = 20.0
@@ -87,29 +88,7 @@ class Knot(Peer):
     program = "knotd"
 
     def _configuration(self) -> str:
-        here = self._directory
-        zones = "".join(f'  - domain: "{domain}"\n    file: {file}\n' for domain, file in self._files.items())
-        return f"""\
-server:
-    listen: 127.0.0.1@{self.port}
-    rundir: {here}
-    udp-workers: 1
-    tcp-workers: 1
-    background-workers: 1
-database:
-    storage: {here}
-control:
-    listen: {here}/control
-log:
-  - target: stderr
-    any: info
-template:
-  - id: default
-    zonefile-sync: -1
-    journal-content: none
-    semantic-checks: off
-zone:
-{zones}"""
+        return knot(self._directory, self.port, self._files)
 
     def _arguments(self) -> list[str]:
         return ["--config", str(self._conf)]
@@ -119,27 +98,7 @@ class Nsd(Peer):
     program = "nsd"
 
     def _configuration(self) -> str:
-        here = self._directory
-        zones = "".join(
-            f'zone:\n    name: "{domain}"\n    zonefile: "{file}"\n' for domain, file in self._files.items()
-        )
-        return f"""\
-server:
-    ip-address: 127.0.0.1@{self.port}
-    server-count: 1
-    username: ""
-    chroot: ""
-    zonesdir: "{here}"
-    database: ""
-    pidfile: "{here}/pid"
-    xfrdfile: "{here}/xfrd"
-    xfrdir: "{here}"
-    zonelistfile: "{here}/zones.list"
-    rrl-ratelimit: 0
-    rrl-whitelist-ratelimit: 0
-remote-control:
-    control-enable: no
-{zones}"""
+        return nsd(self._directory, self.port, self._files)
 
     def _arguments(self) -> list[str]:
         return ["-d", "-c", str(self._conf)]
