@@ -50,6 +50,9 @@ class QueryRates:
     def __init__(self, limit: QueryLimit) -> None:
         self._limit = limit
         self._lists_before = first_list([limit.exempt])  # 0 for who is exempt
+        self._exempt_in: dict[bytes, list[Network]] = defaultdict(list)
+        for network in limit.exempt:
+            self._exempt_in[network_of(network.network_address.packed)].append(network)
         self._intervals: deque[_Interval] = deque()
         self.parts: dict[bytes, float] = {}
         """Octets of a network → which part of its queries is let through. Others are not thinned."""
@@ -95,9 +98,12 @@ class QueryRates:
     @property
     def rules(self) -> list[tuple[Network, float]]:
         """Networks in order, and the part of each that passes: the first that has a source counts."""
-        thinned = [(_network(octets), part) for octets, part in sorted(self.parts.items())]
-        exempt = [(network, 1.0) for network in self._limit.exempt if _meets(network, thinned)]
-        return exempt + thinned
+        rules: list[tuple[Network, float]] = []
+        for octets, part in sorted(self.parts.items()):
+            # One that is exempt as a whole is never thinned.
+            rules += [(network, 1.0) for network in self._exempt_in.get(octets, ())]
+            rules.append((_network(octets), part))
+        return rules
 
 
 def network_of(address: bytes) -> bytes:
@@ -109,7 +115,3 @@ def _network(octets: bytes) -> Network:
     if len(octets) == 3:
         return ipaddress.IPv4Network((octets + bytes(1), 24))
     return ipaddress.IPv6Network((octets + bytes(9), 56))
-
-
-def _meets(network: Network, rules: list[tuple[Network, float]]) -> bool:
-    return any(network.version == other.version and network.overlaps(other) for other, _ in rules)

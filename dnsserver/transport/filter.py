@@ -35,31 +35,29 @@ Word = tuple[int, int, int]
 """Of a source address: where it is, the bits that are compared, and what they are."""
 
 
-def attach(sock: socket.socket, lists: Sequence[Sequence[Rule]]) -> bool:
+def attach(sock: socket.socket, lists: Sequence[Sequence[Rule]]) -> list[bool]:
     """Have the kernel pass what passes all these lists, instead of those before; who is in none passes.
 
-    The exchange leaves no moment without a filter. False: some of it is not done, for a list that is too long
-    with those before it, or because the system has no such thing.
+    Return for each list whether the kernel follows it: not if that is too long with those before it that it
+    follows, nor where the system has no such thing. The exchange leaves no moment without a filter.
     """
-    if not sys.platform.startswith("linux"):
-        return not any(lists)
     version = 4 if sock.family == socket.AF_INET else 6
     ours = [[rule for rule in rules if rule[0].version == version] for rules in lists]
-    programs: list[list[bytes]] = []
-    complete = True
+    if not sys.platform.startswith("linux"):
+        return [not rules for rules in ours]
+    steps: list[bytes] = []
+    fits = []
     for rules in ours:
-        if all(part >= 1 for _, part in rules):
-            continue
-        program = _program(rules, _SOURCE[socket.AddressFamily(sock.family)])
-        if sum(map(len, programs)) + len(program) < MAX_INSTRUCTIONS:
-            programs.append(program)
-        else:
-            complete = False
-    if not programs:
+        passes_all = all(part >= 1 for _, part in rules)
+        program = [] if passes_all else _program(rules, _SOURCE[socket.AddressFamily(sock.family)])
+        fits.append(len(steps) + len(program) < MAX_INSTRUCTIONS)
+        steps += program if fits[-1] else []
+    if steps and not _attached(sock, [*steps, _PASS]):
+        return [not rules for rules in ours]
+    if not steps:
         with suppress(OSError):  # there was none
             sock.setsockopt(socket.SOL_SOCKET, _DETACH, 0)
-        return complete
-    return _attached(sock, [*(step for program in programs for step in program), _PASS]) and complete
+    return fits
 
 
 def _attached(sock: socket.socket, program: Sequence[bytes]) -> bool:

@@ -43,7 +43,7 @@ class _Listener:
 
     def _thin(self, rules: Sequence[Rule]) -> bool:
         self._thinned = rules
-        return attach(self._sock, (self._denied, rules))
+        return attach(self._sock, (self._denied, rules))[1]
 
     @property
     def kernel_drops(self) -> int:

@@ -49,6 +49,8 @@ DATAGRAMS: Final[dict[str, Callable[[], list[bytes]]]] = {
     "unique": _burst_of(lambda: query(f"{random.randbytes(8).hex()}.k8s.local.")),
     "one": _burst_of(lambda: query("www.k8s.local.")),
     "any": _burst_of(lambda: query("large.k8s.local.", "ANY")),
+    "denied": _burst_of(lambda: query("www.k8s.local.", "MX")),
+    "refused": _burst_of(lambda: query(f"{random.randbytes(8).hex()}.example.")),
     "malformed": _malformed_burst,
 }
 """Bursts; of one, all datagrams are equally long."""
