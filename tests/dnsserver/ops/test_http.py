@@ -18,7 +18,7 @@ GET_LARGE = b"GET /large HTTP/1.1\r\n\r\n"
 
 PAGES = {
     "/page": lambda *_: Page(200, b"the page\n"),
-    "/large": lambda *_: Page(200, bytes(8 << 20)),
+    "/large": lambda *_: Page(200, bytes(4 << 20)),
 }
 """The large one is more than the kernel takes for who does not read."""
 
