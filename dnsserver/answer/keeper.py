@@ -70,8 +70,7 @@ class Keeper:
             entry = render.compiled(answer, source, len(source), slot_of(self._tally, answer, kind))
             self._table.answers[question] = entry
             node.questions += (question,)
-            if answer.depends or answer.zone is not node.zone:
-                self._table.dependents.append(node)
+            self._table.dependents.note(node, answer.needs(self._table))
 
     def _shared(self, answer: Answer, wildcard: Name) -> bool:
         """Say whether all names that a wildcard answers get this: it never leads back to one of them."""

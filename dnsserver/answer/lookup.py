@@ -19,7 +19,7 @@ Section = tuple[tuple[Name, RRset], ...]
 _TARGET_AT: Final = {const.NS: 0, const.MX: 2, const.SRV: 6}
 """Type → where in its rdata the name of the host begins, whose addresses are worth telling too."""
 
-_POINTING: Final = {const.CNAME, *_TARGET_AT}
+_POINTING_AT: Final = {const.CNAME: 0, **_TARGET_AT}
 
 MAX_TARGETS: Final = 13
 """Hosts whose addresses go into the additional section: without a bound a few records make much work."""
@@ -49,10 +49,23 @@ class Answer(NamedTuple):
         """Say whether it holds nothing but that the name, or the type, is not there."""
         return self.authoritative and not self.answer
 
-    @property
-    def depends(self) -> bool:
-        """Say whether it may hold data of names other than the question's, the zone's SOA aside."""
-        return any(rrset.type in _POINTING for _, rrset in self.answer + self.authority)
+    def needs(self, table: ZoneTable) -> set[Name]:
+        """Return other names of the zone whose data it holds, or would hold if they had any.
+
+        A change at one of them, or below, may make it another answer. Below an apex is all of a zone.
+        """
+        if self.zone is None:
+            return set()
+        owners = {owner for owner, _ in (*self.answer[1:], *self.authority, *self.additional)}
+        if not all(owner in table.nodes for owner in owners):
+            owners.add(self.zone.apex)  # a wildcard answers, until there is a name
+        targets = {
+            Name(rdata[_POINTING_AT[rrset.type] :])
+            for _, rrset in self.answer + self.authority
+            if rrset.type in _POINTING_AT
+            for rdata in rrset.rdatas
+        }
+        return owners | {target for target in targets if table.zone_of(target) is self.zone}
 
 
 def lookup(table: ZoneTable, qname: Name, qtype: int) -> Answer:

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from dnsserver.skydns.key import Key
 from dnsserver.skydns.record import Record
 from dnsserver.wire.name import ROOT, Name, ancestors, is_within, parent
+from dnsserver.zone.dependents import Dependents
 from dnsserver.zone.node import Node
 from dnsserver.zone.nodes import Nodes
 from dnsserver.zone.rrset import RRsets
@@ -52,8 +53,7 @@ class ZoneTable:
         """Names that own records."""
         self.records = 0
         self._forms: dict[tuple[Any, ...], tuple[Any, ...]] = {}
-        self.dependents: list[Node] = []
-        """Nodes with compiled answers that hold data of other names."""
+        self.dependents: Final = Dependents()
         self._most_cut = 0
         """Labels that the targetstrip of any record has cut, at most."""
         self._moved: dict[Zone, int] = {}
@@ -162,7 +162,6 @@ class ZoneTable:
             self.drop(self.nodes[zone.apex])  # it has the SOA
         if touched:
             self.absent.clear()
-            self.forget_dependents()
         return count
 
     def keys_of(self, changes: Iterable[Change]) -> list[Key]:
@@ -216,11 +215,6 @@ class ZoneTable:
             self.answers.pop(question, None)
         node.questions = ()
         node.complete = 0
-
-    def forget_dependents(self) -> None:
-        for node in self.dependents:
-            self.drop(node)
-        self.dependents.clear()
 
     def _apply(self, change: Change, touched: set[Zone], now: int) -> bool:
         """Bring one key to its state; say whether it was another, and add the zones that changed."""
@@ -330,6 +324,8 @@ class ZoneTable:
         """Drop what was compiled of a record that came or went, and note which names it may answer for."""
         if node.complete or node.questions:
             self.drop(node)
+        for dependent in self.dependents.pop(name):
+            self.drop(dependent)
         if stored.cut or not node.zone.skydns_lookup:
             return
         while name != node.zone.apex:
