@@ -1,14 +1,15 @@
 """Faults of a cluster of three members, which reach each other through proxies."""
 
+import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from dnsserver.skydns.address import EtcdAddress
 from tests.faults.scene import Scene
 from tests.programs import eventually
 from tests.proxy import Proxy
-from tools.embedded_etcd import EmbeddedCluster, EmbeddedEtcd
+from tools.embedded_etcd import EmbeddedCluster, EmbeddedEtcd, EtcdNotStarted
 
 LAG = 0.2
 """Seconds; members count each other as lost after one."""
@@ -37,10 +38,14 @@ class Cluster(Scene):
             self._peers[other.name].cut([member.pid])
 
     def hand_leadership_to(self, member: EmbeddedEtcd) -> None:
-        leader = self.etcd.leader()
-        if leader is not member:
-            leader.ctl("move-leader", member.identity())
-            eventually(member.leads, 10)
+        def handed_over() -> bool:
+            with suppress(EtcdNotStarted, subprocess.CalledProcessError):  # an election is going on
+                leader = self.etcd.leader()
+                if leader is not member:
+                    leader.ctl("move-leader", member.identity())
+            return member.leads()
+
+        eventually(handed_over, 30)
 
     def slow_down(self, member: EmbeddedEtcd) -> None:
         """Let a member learn late what its peers have, and they what it has."""
@@ -78,7 +83,8 @@ def leader_killed(scene: Cluster, *, long: bool) -> None:
 def leader_moved(scene: Cluster, *, long: bool) -> None:
     """The old one and its connections stay."""
     for _ in range(20 if long else 1):
-        scene.hand_leadership_to(scene.others(scene.etcd.leader())[0])
+        first, second = scene.etcd.members[:2]
+        scene.hand_leadership_to(second if first.leads() else first)
         scene.freshness()
 
 
