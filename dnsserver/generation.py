@@ -118,6 +118,7 @@ class Generation:
             attempted.set()
             return attempted
 
+        # Not by way of self: what is frozen goes by reference counts alone, so it must be in no cycle.
         known_all = self.synced
 
         def synced() -> None:
@@ -230,7 +231,7 @@ class Generation:
                     part.popitem()
                 await asyncio.sleep(0)
         for zone in zones:
-            zone.history = None
+            zone.history = None  # the other way of a cycle, and a cycle that is frozen stays
 
     def missing(self) -> list[bytes]:
         """Return the zones whose first snapshot is still to come."""
