@@ -1,4 +1,5 @@
-"""The fast way for questions of which no answer is kept: NODATA, NXDOMAIN, and names a wildcard stands for.
+"""The fast way for questions of which no answer is kept: NODATA, NXDOMAIN, names that a wildcard stands for,
+and names outside all zones.
 
 Pure. Most names that do not exist are one label below one that does, so what came out for such a name is kept
 for all its like, by the octets behind that label and how many that has, until the table changes.
@@ -7,7 +8,7 @@ for all its like, by the octets behind that label and how many that has, until t
 from collections.abc import Callable
 from typing import Final
 
-from dnsserver.answer.kept import COMPLETE, EXACT, LACKS, ORDINARY, denial, denials
+from dnsserver.answer.kept import COMPLETE, EXACT, LACKS, ORDINARY, OUTSIDE, denial, denials
 from dnsserver.answer.render import Compiled
 from dnsserver.wire import const
 from dnsserver.wire.name import MAX_LABEL, MAX_NAME, Name
@@ -31,8 +32,11 @@ SHORT: Final = 3
 """Octets of a label that may be `*` or `any`, which ask for a search."""
 
 
-def absent(table: ZoneTable) -> Otherwise:
-    """Return what answers the questions that a table's `answers` do not have."""
+def absent(table: ZoneTable, *, refuses: bool) -> Otherwise:
+    """Return what answers the questions that a table's `answers` do not have.
+
+    If it `refuses`, also those outside all zones.
+    """
     find_node, find_few, finders = table.nodes.get, table.nodes.few.get, table.nodes.finders
     find_answer: Callable[[bytes], Compiled | None] = table.answers.get
     rows: dict[bytes, Row] = table.absent
@@ -73,7 +77,7 @@ def absent(table: ZoneTable) -> Otherwise:
             return None
         while at < octets:
             if not 0 < (step := name[at]) <= MAX_LABEL:
-                return None
+                return of_none(asked) if step == 0 and at == octets - 1 else None
             at += step + 1
             above = name[at:]
             node = find_node(above)
@@ -83,6 +87,13 @@ def absent(table: ZoneTable) -> Otherwise:
                     keep(above + asked, step, answer)
                 return answer
         return None
+
+    def of_none(asked: bytes) -> Compiled | None:
+        """Return the answer of a name that no node encloses; none is refused where the root is a zone."""
+        key, row = denials(asked), find_row(OUTSIDE)
+        if key is None or row is None or not refuses:
+            return None
+        return row.get(key >> 12)
 
     def below(node: Node, above: bytes, asked: bytes, name: bytes) -> Compiled | None:
         zone, key = node.zone, denials(asked)

@@ -7,7 +7,6 @@ from dnsserver.wire import const
 
 NSID: Final = 3
 KEEPALIVE: Final = 11
-EDE: Final = 15
 
 OPT_OCTETS: Final = 11
 """Of an OPT record without options."""

@@ -4,7 +4,17 @@ from functools import lru_cache
 from typing import Final
 
 from dnsserver.answer import render
-from dnsserver.answer.kept import COMPLETE, LACKS, META, VIEWS, denial, in_wire_form, is_kept
+from dnsserver.answer.kept import (
+    COMPLETE,
+    LACKS,
+    META,
+    OUTSIDE,
+    VIEWS,
+    denial,
+    denials,
+    in_wire_form,
+    is_kept,
+)
 from dnsserver.answer.lookup import Answer, lookup
 from dnsserver.answer.tally import Tally, kind_of
 from dnsserver.wire import const
@@ -26,6 +36,10 @@ class Keeper:
     def keep(self, question: Question, answer: Answer) -> None:
         """Keep what the next query of this kind needs, for names that exist and for denials."""
         zone = answer.zone
+        if zone is None and answer.error is not None and denials(in_wire_form(question.type)) is not None:
+            slot = slot_of(self._tally, answer, question.type)
+            refused = render.refusal(answer.rcode, answer.error, slot)
+            self._table.absent.setdefault(OUTSIDE, {})[kind_of(question.type)] = refused
         if zone is None or not zone.synced or (question.type in META and question.type != const.ANY):
             return
         key = denial(kind_of(question.type), answer.rcode) | len(question.name)

@@ -57,6 +57,10 @@ EXACT: Final = frozenset(asked for asked in ORDINARY if asked != asked.lower())
 """Those of which a question changes when it is folded, as with 65, which is `A`."""
 
 
+OUTSIDE: Final = b""
+"""In the place of the octets behind a label: what names outside all zones get, by kind of type."""
+
+
 def denials(asked: bytes) -> int | None:
     """Return the key of NODATA for a type and class in wire form, less the octets of the name.
 

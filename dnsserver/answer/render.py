@@ -25,12 +25,17 @@ Heads = tuple[bytes, bytes, bytes, bytes]
 
 """Octets 2..12 of the message, by kind: bit 0 = RD was set, bit 1 = an OPT record follows."""
 
-Choice = tuple[Iterator[bytes], bool, Heads | None]
-"""The bodies to give out, one after the other, without an end; whether one may not fit; and the heads if it
-does not, then without a body; None if it might without additional data."""
+Tails = dict[bytes, bytes]
+"""The OPT record of an ordinary response, or nothing → the one that tells an extended error, or nothing."""
+
+Choice = tuple[Iterator[bytes], bool, Heads | None, Tails | None]
+"""The bodies to give out, one after the other, without an end; whether one may not fit; the heads if it
+does not, then without a body; None if it might without additional data; and what it ends with, if it is
+not as most."""
 
 Shape = tuple[Heads, int, Choice | None]
-"""The heads; the slot to count it in; and a choice, if there are several bodies or it is longer than FITS."""
+"""The heads; the slot to count it in; and a choice, if there are several bodies, or it is longer than FITS,
+or ends as few do."""
 
 Compiled = tuple[Shape, bytes]
 """A response less what each query brings, `id + heads[kind] + question + body + OPT`: its shape, which most
@@ -78,7 +83,7 @@ def compiled(
     cut = None if optional else heads(answer.rcode, flags | const.TC, 0, 0, 0)
     sections = (answer.answer, answer.authority, answer.additional)
     if _least(sections) > const.TCP_MAXIMUM:
-        return (heads(answer.rcode, flags, 0, 0, 0), slot, (repeat(_ENDLESS), True, cut)), _ENDLESS
+        return (heads(answer.rcode, flags, 0, 0, 0), slot, (repeat(_ENDLESS), True, cut, None)), _ENDLESS
     asked: Name | None
     if answer.source and answer.answer:
         # Its question may have any length: what the body holds has no place that could be pointed to.
@@ -97,8 +102,15 @@ def compiled(
     long = max(map(len, bodies)) > FITS
     found = heads(answer.rcode, flags, *counts)
     if long or len(bodies) > 1:
-        return (found, slot, (cycle(bodies), long, cut)), bodies[0]
+        return (found, slot, (cycle(bodies), long, cut, None)), bodies[0]
     return _plain(found, slot), bodies[0]
+
+
+def refusal(rcode: int, error: int, slot: int) -> Compiled:
+    """Compile a response without data that tells why there is none (RFC 8914)."""
+    options = ((EDE, error.to_bytes(2, "big")),)
+    tails = {b"": b"", OPT: opt(rcode, False, options), OPT_DO: opt(rcode, True, options)}
+    return (heads(rcode, 0, 0, 0, 0), slot, (repeat(b""), False, None, tails)), b""
 
 
 @lru_cache(maxsize=4096)
@@ -189,6 +201,9 @@ class Body:
         out += b"\0"
         return end
 
+
+EDE: Final = 15
+"""The EDNS option of an extended error."""
 
 OPT: Final = b"\0\0\x29" + const.UDP_PAYLOAD.to_bytes(2, "big") + b"\0\0\0\0\0\0"
 OPT_DO: Final = OPT[:7] + b"\x80" + OPT[8:]

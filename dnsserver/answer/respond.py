@@ -14,7 +14,7 @@ from typing import Final
 from dnsserver.answer import render
 from dnsserver.answer.absent import absent
 from dnsserver.answer.budget import Budget
-from dnsserver.answer.edns import COOKIE_OCTETS, EDE, KEEPALIVE, NSID, OPT_OCTETS, OPTION_OCTETS, Opts
+from dnsserver.answer.edns import COOKIE_OCTETS, KEEPALIVE, NSID, OPT_OCTETS, OPTION_OCTETS, Opts
 from dnsserver.answer.identity import SILENT, Identity, chaos
 from dnsserver.answer.keeper import Keeper, slot_of
 from dnsserver.answer.lookup import Answer, lookup
@@ -76,7 +76,7 @@ class Responder:
 
     def _fast_path(self) -> Find:
         find_answer: Callable[[bytes], Compiled | None] = self._table.answers.get
-        find_plain, otherwise = _PLAIN.get, absent(self._table)
+        find_plain, otherwise = _PLAIN.get, absent(self._table, refuses=not self._forwards)
         counts, udp, tally = self._counts, self._udp, self._tally
         least = const.UDP_MINIMUM if udp else const.TCP_MAXIMUM
         opts = Opts(udp)
@@ -110,8 +110,10 @@ class Responder:
                 return None
             (heads, slot, choice), body = answer
             if choice:
-                bodies, long, short = choice
+                bodies, long, short, tails = choice
                 body = next(bodies)
+                if tails:
+                    tail = tails[tail]
                 if long and 12 + len(question) + len(body) > room:
                     if short is None:
                         return None
@@ -242,7 +244,7 @@ class Responder:
         asked = {code for code, _ in edns.options}
         options: list[tuple[int, bytes]] = []
         if answer.error is not None:
-            options.append((EDE, answer.error.to_bytes(2, "big")))
+            options.append((render.EDE, answer.error.to_bytes(2, "big")))
         if NSID in asked and self._identity.id:
             options.append((NSID, self._identity.id))
         if KEEPALIVE in asked and self._keepalive:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from dnsserver.answer import render
-from dnsserver.answer.edns import EDE
 from dnsserver.answer.lookup import MAX_LINKS, Answer, Section, lookup
+from dnsserver.answer.render import EDE
 from dnsserver.forward.cache import Entry
 from dnsserver.forward.question import Asked, question_end
 from dnsserver.forward.reply import Reply, read

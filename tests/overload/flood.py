@@ -51,6 +51,7 @@ DATAGRAMS: Final[dict[str, Callable[[], list[bytes]]]] = {
     "any": _burst_of(lambda: query("large.k8s.local.", "ANY")),
     "denied": _burst_of(lambda: query("www.k8s.local.", "MX")),
     "refused": _burst_of(lambda: query(f"{random.randbytes(8).hex()}.example.")),
+    "search": _burst_of(lambda: query(f"{random.randbytes(8).hex()}.any.k8s.local.")),
     "malformed": _malformed_burst,
 }
 """Bursts; of one, all datagrams are equally long."""

@@ -8,11 +8,14 @@ answer what the buffer holds.
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Final, NamedTuple
 
 import pytest
 
+from dnsserver.skydns.address import EtcdAddress
+from dnsserver.skydns.key import Key
+from dnsserver.skydns.store import Store
 from dnsserver.transport.tcp import OUTPUT
 from dnsserver.wire.const import TCP_MAXIMUM
 from tests.overload.flood import CONNECTIONS, DATAGRAMS, STREAMS
@@ -115,9 +118,18 @@ def flooded(server: DnsServer, kind: str, seconds: float) -> Outcome:
     return outcome
 
 
+PREFIX: Final = "/flood/skydns"
+HOSTS: Final = {Key(f"{PREFIX}/local/k8s/host-{n}".encode()): b'{"host":"192.0.2.2"}' for n in range(100)}
+"""What a search looks at."""
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with DnsServer(tmp_path_factory.mktemp("flood"), zones=ZONE) as running:
+def server(tmp_path_factory, etcd):
+    with closing(Store(EtcdAddress(endpoints=(etcd.endpoint,)))) as store:
+        store.commit(puts=HOSTS, deletes=(), expected={})
+    directory = tmp_path_factory.mktemp("flood")
+    with DnsServer(directory, zones=ZONE, etcd=etcd.endpoint, prefix=PREFIX) as running:
+        eventually(lambda: running.rcode("host-0.k8s.local.") == "NOERROR")
         yield running
 
 

@@ -133,7 +133,7 @@ def test_the_fast_path_equals_the_slow_path(table, steps, transport):
 
 
 absent_names = st.sampled_from(
-    ["long", "late", "long.late", "late.late", "*.late", "any.late", "x.late", "LONG"]
+    ["long", "late", "long.late", "late.late", "*.late", "any.late", "x.late", "LONG", "outside.any"]
 )
 absent_types = ["A", "HTTPS", "TYPE97", "TXT", "MX", "SRV", "PTR", "TYPE300", "TYPE321", "TYPE353"]
 absent_queries = st.tuples(absent_names, st.sampled_from(absent_types)).map(
@@ -181,6 +181,25 @@ def test_that_a_name_or_a_type_is_not_there_is_found_the_second_time(name, kind)
     served.respond(query)
     head, cut, rest = served.find(query[2:12], query[12:])
     assert query[:2] + head + query[12 : len(query) - cut] + rest == served.slow(query)
+
+
+@pytest.mark.parametrize("edns", [False, True, 0])
+@pytest.mark.parametrize("kind", ["A", "MX", "TYPE300"])
+def test_that_a_name_is_outside_all_zones_is_found_the_second_time(kind, edns):
+    query = dns.message.make_query("www.other.", kind, use_edns=edns, want_dnssec=edns is True).to_wire()
+    served = responder(filled([{"name": "example."}], {}))
+    served.respond(query)
+    head, cut, rest = served.find(query[2:12], query[12:])
+    assert query[:2] + head + query[12 : len(query) - cut] + rest == served.slow(query)
+    assert head[1] & 15 == dns.rcode.REFUSED
+
+
+def test_who_forwards_or_serves_the_root_finds_nothing_outside_all_zones():
+    query = dns.message.make_query("www.other.", "A").to_wire()
+    for zone, forwards in ((".", False), ("example.", True)):
+        served = responder(filled([{"name": zone}], {}), forwards=forwards)
+        for _ in ("cold", "warm"):
+            assert served.respond(query) == (None if forwards else served.slow(query))
 
 
 def test_that_one_name_lacks_a_view_says_nothing_of_another():
