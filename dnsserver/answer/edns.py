@@ -33,6 +33,8 @@ class Opts(dict[bytes, Known]):
     def __init__(self, udp: bool) -> None:
         super().__init__()
         self._udp = udp
+        self.cookies: Final[dict[bytes, Known]] = {}
+        """Those of COOKIE_OCTETS."""
 
     def learn(self, record: bytes) -> Known | None:
         """Return what is to be known of `record`, which is what follows a query's question.
@@ -50,6 +52,8 @@ class Opts(dict[bytes, Known]):
         single = octets == OPT_OCTETS or octets == OPTION_OCTETS + (record[13] << 8 | record[14])
         if single and len(self) < MAX_OPTS:
             self[record[:OPTION_OCTETS]] = known
+            if octets == COOKIE_OCTETS:
+                self.cookies[record[:OPTION_OCTETS]] = known
         return known
 
 

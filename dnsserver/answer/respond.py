@@ -80,7 +80,7 @@ class Responder:
         counts, udp, tally = self._counts, self._udp, self._tally
         least = const.UDP_MINIMUM if udp else const.TCP_MAXIMUM
         opts = Opts(udp)
-        find_opt, opt_at = opts.get, -OPT_OCTETS
+        find_opt, find_cookie, opt_at = opts.get, opts.cookies.get, -OPT_OCTETS
         cookie_at, cookie_end = -COOKIE_OCTETS, OPTION_OCTETS - COOKIE_OCTETS
 
         def find(head: bytes, rest: bytes) -> Parts | None:
@@ -89,11 +89,11 @@ class Responder:
                 return None
             if kind < 2:
                 question, room, tail, cut = rest, least, b"", 0
+            elif opt := find_cookie(rest[cookie_at:cookie_end]):
+                question = rest[:cookie_at]
+                room, tail, cut = opt
             elif opt := find_opt(rest[opt_at:]):
                 question = rest[:opt_at]
-                room, tail, cut = opt
-            elif (opt := find_opt(rest[cookie_at:cookie_end])) and opt[2] == COOKIE_OCTETS:
-                question = rest[:cookie_at]
                 room, tail, cut = opt
             else:
                 after = rest.find(0) + 5

@@ -77,7 +77,7 @@ def run(mixes: Sequence[Mix], delays: bool, results: Results, effort: Effort, co
     Raises:
         BenchError, EtcdNotStarted: it cannot be measured.
     """
-    for tool in ("knotd", "dnsperf", "taskset"):
+    for tool in ("knotd", "dnsperf", "gcc", "taskset"):
         find_tool(tool)
     results.about = about(coredns)
     print(HEADING, flush=True)

@@ -1,4 +1,4 @@
-"""The load upon a server: dnsperf on the other CPU."""
+"""The load upon a server, on the other CPU: what saturates it, or dnsperf."""
 
 import re
 import subprocess
@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from tests.bench.connections import connect_and_ask
-from tests.bench.servers import LOAD_CPU, BenchError, Server, find_tool, pinned
+from tests.bench.servers import LOAD_CPU, BenchError, Server, compiled, find_tool, pinned
 from tests.bench.workload import Mix
 
 OUTSTANDING: Final = 200
-"""Queries without a response yet that dnsperf allows itself: some full batches, below what sockets hold."""
+"""Queries without a response yet, at most: some full batches, below what sockets hold."""
+
+RCODES: Final = {"NOERROR": 0, "NXDOMAIN": 3}
 
 
 class Load(NamedTuple):
-    """What one run of dnsperf brought."""
+    """What one run brought."""
 
     answered: int
     lost: int
@@ -31,10 +33,12 @@ def drive(server: Server, mix: Mix, queries: Path, seconds: float, *, passes: in
     """Ask a server for some seconds, or until the file is through `passes` times, and return what it cost.
 
     Raises:
-        BenchError: dnsperf failed, or there were no responses, or not those that the mix is about.
+        BenchError: the load failed, or there were no responses, or not those that the mix is about.
     """
     if mix.connects:
         return _connections(server, seconds)
+    if mix.rate is None and not mix.flags:
+        return _saturated(server, mix, queries, seconds, passes)
     before = server.cpu_seconds()
     output = _dnsperf(server, mix, queries, seconds, *(("-n", str(passes)) if passes else ()), *mix.options)
     used = server.cpu_seconds() - before
@@ -46,6 +50,19 @@ def drive(server: Server, mix: Mix, queries: Path, seconds: float, *, passes: in
         _number("Queries per second", output),
         used / answered * 1e6,
     )
+
+
+def _saturated(server: Server, mix: Mix, queries: Path, seconds: float, passes: int) -> Load:
+    """Ask by batches: dnsperf takes as long for a query as a server for a response, and saturates none."""
+    before = server.cpu_seconds()
+    arguments = map(str, (server.port, queries, seconds, OUTSTANDING, passes, RCODES[mix.rcode]))
+    command = [str(compiled("ask.c", queries.parent)), *arguments]
+    run = subprocess.run(pinned(LOAD_CPU, command), capture_output=True, text=True, check=False)
+    used = server.cpu_seconds() - before
+    answered, octets, lost, nanoseconds = map(int, run.stdout.split() or [0] * 4)
+    if not answered:
+        raise BenchError(f"{mix.name} on {server.name}: {run.stderr.strip() or 'no responses'}")
+    return Load(answered, lost, octets // answered, answered / nanoseconds * 1e9, used / answered * 1e6)
 
 
 def latencies(server: Server, mix: Mix, queries: Path, seconds: float, rate: float) -> tuple[float, float]:
@@ -83,8 +100,8 @@ def _names(server: Server) -> list[str]:
 
 
 def _dnsperf(server: Server, mix: Mix, queries: Path, seconds: float, *flags: str) -> str:
-    command = [find_tool("dnsperf"), "-s", "127.0.0.1", "-p", str(server.port), "-d", str(queries), "-t", "1"]
-    command += ["-q", str(OUTSTANDING), "-l", str(seconds), *flags]
+    command = [find_tool("dnsperf"), "-s", "127.0.0.1", "-p", str(server.port), "-d", str(queries), "-B"]
+    command += ["-t", "1", "-q", str(OUTSTANDING), "-l", str(seconds), *flags]
     run = subprocess.run(pinned(LOAD_CPU, command), capture_output=True, text=True, check=False)
     rcodes = re.findall(r"([A-Z]+) \d+ \(", run.stdout)
     if run.returncode or rcodes != [mix.rcode]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.bench.results import PLAIN
-from tests.bench.servers import Server, find_tool, is_installed
+from tests.bench.servers import Server, compiled, find_tool, is_installed
 from tests.bench.workload import PAGES, PREFIX, SECRET, World
 from tests.peers import Files, knot, nsd
 from tools.embedded_etcd import free_port
@@ -128,10 +128,7 @@ class Floor(Server):
     name = "floor"
 
     def command(self) -> list[str]:
-        program = self.directory / "echo"
-        source = Path(__file__).with_name("echo.c")
-        subprocess.run([find_tool("gcc"), "-O2", "-o", str(program), str(source)], check=True)
-        return [str(program), str(self.port)]
+        return [str(compiled("echo.c", self.directory)), str(self.port)]
 
 
 def versions(coredns: str = "") -> dict[str, str]:

@@ -57,7 +57,7 @@ def running(
         if coredns and world is SMALL:
             servers.append(Coredns(directory, world, coredns, etcd))
     servers.append(Dnsserver(directory, world, etcd, settings))
-    if is_installed("gcc") and not settings:
+    if not settings:
         servers.append(Floor(directory, world))
     with ExitStack() as stack:
         yield [stack.enter_context(server) for server in servers]

@@ -48,6 +48,15 @@ def pinned(cpu: int, command: list[str]) -> list[str]:
     return [find_tool("taskset"), "--cpu-list", str(cpu), *command]
 
 
+def compiled(source: str, directory: Path) -> Path:
+    """Return a C program of this package, made in a directory if it is not there."""
+    program = directory / Path(source).stem
+    if not program.exists():
+        at = Path(__file__).with_name(source)
+        subprocess.run([find_tool("gcc"), "-O2", "-o", str(program), str(at)], check=True)
+    return program
+
+
 class Server:
     """A running server: `with Knot(directory, world) as knot: knot.cpu_seconds()`. It ends with the block."""
 

@@ -21,7 +21,7 @@ COSTS = {"knot": 2.0, "plain": 3.0, "dnsserver": 4.0}
 
 @pytest.mark.alone
 def test_mixes_are_driven_against_all_servers_side_by_side(tmp_path):
-    for tool in ("knotd", "nsd", "dnsperf", "taskset"):
+    for tool in ("knotd", "nsd", "dnsperf", "gcc", "taskset"):
         need_tool(tool)
     results = Results(tmp_path / "results")
     with filled_etcd(SMALL) as etcd, running(tmp_path, SMALL, etcd) as servers:
@@ -39,7 +39,7 @@ def test_mixes_are_driven_against_all_servers_side_by_side(tmp_path):
 
 @pytest.mark.alone
 def test_settings_are_measured_beside_the_server_without_them(tmp_path):
-    for tool in ("knotd", "dnsperf", "taskset"):
+    for tool in ("knotd", "dnsperf", "gcc", "taskset"):
         need_tool(tool)
     mix = MIX["forward"]
     with filled_etcd(SMALL) as etcd, running(tmp_path, SMALL, etcd, settings=mix.settings) as servers:
