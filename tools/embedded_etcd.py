@@ -41,8 +41,12 @@ def find_program(name: str = "etcd") -> str:
     return found
 
 
+_GIVEN: Final[set[int]] = set()
+"""Ports that this process was told already: who was may still be about to use them."""
+
+
 def free_port() -> int:
-    """Return a loopback port that was free for TCP and UDP a moment ago.
+    """Return a loopback port that was free for TCP and UDP a moment ago, another each time.
 
     Below the range from which the kernel takes ports for outgoing connections: there one could be gone
     before it is used.
@@ -55,6 +59,8 @@ def free_port() -> int:
                 datagrams.bind(("127.0.0.1", port))
             except OSError:
                 continue
+        if port not in _GIVEN:
+            _GIVEN.add(port)
             return port
 
 

@@ -109,7 +109,8 @@ def _run(port: int, manifests: str) -> None:
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for ends in (signal.SIGTERM, signal.SIGINT):  # a shell that starts it by & has the second ignored
+        signal.signal(ends, signal.default_int_handler)
     try:
         port = os.environ.get("PORT") or "1053"
         if not port.isdecimal():
