@@ -57,8 +57,9 @@ EXACT: Final = frozenset(asked for asked in ORDINARY if asked != asked.lower())
 """Those of which a question changes when it is folded, as with 65, which is `A`."""
 
 
-OUTSIDE: Final = b""
-"""In the place of the octets behind a label: what names outside all zones get, by kind of type."""
+OUTSIDE: Final = b"OUTSIDE"
+"""In the place of the octets behind a label: what names outside all zones get, by kind of type. It is in upper
+case, and so behind no label of a folded question."""
 
 
 def denials(asked: bytes) -> int | None:

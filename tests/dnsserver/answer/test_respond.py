@@ -194,6 +194,15 @@ def test_that_a_name_is_outside_all_zones_is_found_the_second_time(kind, edns):
     assert head[1] & 15 == dns.rcode.REFUSED
 
 
+@given(st.integers(0, 64), st.binary(max_size=12))
+def test_a_name_that_is_cut_is_malformed_where_names_are_known_to_be_outside(step, octets):
+    served = responder(filled([{"name": "example."}], {}))
+    for kind in ("A", "AAAA", "MX", "NS", "TXT", "SRV", "PTR", "SOA", "HTTPS", "TYPE300"):
+        served.respond(dns.message.make_query("www.other.", kind).to_wire())
+    query = bytes.fromhex("123400000001000000000000") + bytes((step,)) + octets
+    assert served.respond(query) == served.slow(query)
+
+
 def test_who_forwards_or_serves_the_root_finds_nothing_outside_all_zones():
     query = dns.message.make_query("www.other.", "A").to_wire()
     for zone, forwards in ((".", False), ("example.", True)):
