@@ -58,8 +58,8 @@ EXACT: Final = frozenset(asked for asked in ORDINARY if asked != asked.lower())
 
 
 OUTSIDE: Final = b"OUTSIDE"
-"""In the place of the octets behind a label: what names outside all zones get, by kind of type. It is in upper
-case, and so behind no label of a folded question."""
+"""In the place of the octets behind a label: what names outside all zones get, by kind of type. In upper
+case, so it is behind no label of a folded question."""
 
 
 def denials(asked: bytes) -> int | None:
