@@ -15,7 +15,7 @@ OPTION_OCTETS: Final = OPT_OCTETS + 4
 """Of an OPT record up to the data of its first option."""
 
 COOKIE_OCTETS: Final = OPTION_OCTETS + 8
-"""Of an OPT record with nothing but a client cookie (RFC 7873 §4), as most resolvers send."""
+"""Of an OPT record with nothing but a client cookie (RFC 7873 §4), from who has no server's yet."""
 
 MAX_OPTS: Final = 1024
 """Spellings of an OPT record that are remembered; clients of the world use some dozens."""

@@ -36,11 +36,10 @@ class Keeper:
     def keep(self, question: Question, answer: Answer) -> None:
         """Keep what the next query of this kind needs, for names that exist and for denials."""
         zone = answer.zone
-        if zone is None and answer.error is not None and denials(in_wire_form(question.type)) is not None:
-            slot = slot_of(self._tally, answer, question.type)
-            refused = render.refusal(answer.rcode, answer.error, slot)
-            self._table.absent.setdefault(OUTSIDE, {})[kind_of(question.type)] = refused
-        if zone is None or not zone.synced or (question.type in META and question.type != const.ANY):
+        if zone is None:
+            self._keep_refusal(question, answer)
+            return
+        if not zone.synced or (question.type in META and question.type != const.ANY):
             return
         key = denial(kind_of(question.type), answer.rcode) | len(question.name)
         if answer.is_denial and key not in zone.negative:
@@ -72,6 +71,14 @@ class Keeper:
                 self._keep(node, source, (question.type,), known)
             else:
                 node.complete |= LACKS[in_wire_form(question.type)]
+
+    def _keep_refusal(self, question: Question, answer: Answer) -> None:
+        if self._forwards or answer.error is None or denials(in_wire_form(question.type)) is None:
+            return
+        row, kind = self._table.absent.setdefault(OUTSIDE, {}), kind_of(question.type)
+        if kind not in row:
+            slot = slot_of(self._tally, answer, question.type)
+            row[kind] = render.refusal(answer.rcode, answer.error, slot)
 
     def _keep(self, node: Node, source: Name, kinds: tuple[int, ...], known: dict[int, Answer]) -> None:
         for kind in kinds:
