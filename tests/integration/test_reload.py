@@ -158,7 +158,8 @@ def test_with_etcd_away_known_records_stay_and_new_zones_wait(own_etcd, own_stor
     with DnsServer(tmp_path, zones=zones("example=192.0.2.1"), **at) as server:
         server.wait_ready()
         own_etcd.kill()
-        with Load(server.port, {"www.example.": has("10.0.0.1"), "x.example.": is_denied}) as load:
+        checks = {"www.example.": has("10.0.0.1"), "x.example.": is_denied}
+        with Load(server.port, checks, rate=50) as load:  # what comes while it is stopped, its sockets hold
             server.configure(
                 zones=zones("example=192.0.2.9", "sub.example=192.0.2.9", "test=192.0.2.9"), **at
             )
