@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from tests.overload.flood import framed, query
 
-PACE: Final = 0.01
+PACE: Final = 0.005
 """Seconds between two queries of one client."""
 
 GRACE: Final = 1.0
