@@ -1,7 +1,8 @@
 """dnsserver beside other servers, on the same zone, in one run: `python -m tests.bench`.
 
 Wall time means little on a machine that does other things too, and CPU time not much by itself: what to
-look at is the ratio, each of two runs that follow each other, the median of the rounds.
+look at is the ratio, each of two runs that follow each other, the median of the rounds. Each round starts the
+servers anew.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from typing import Final
 from tests.bench import report
 from tests.bench.peers import Dnsserver, versions
 from tests.bench.results import HEADING, Results
-from tests.bench.run import Effort, filled_etcd, groups, measure, running
+from tests.bench.run import Effort, filled_etcd, groups, measured
 from tests.bench.servers import LOAD_CPU, ROOT, BenchError, find_tool
 from tests.bench.updates import delay, updating
 from tests.bench.workload import MIXES, SMALL, Mix
@@ -33,7 +34,7 @@ RESULTS: Final = ROOT / "docs" / "performance.json"
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="of each mix (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=7, help="of each mix (default: %(default)s)")
     parser.add_argument(
         "--seconds", type=float, default=0.8, help="of a server and round (default: %(default)s)"
     )
@@ -72,7 +73,7 @@ def about(coredns: str) -> dict[str, str]:
 
 
 def run(mixes: Sequence[Mix], delays: bool, results: Results, effort: Effort, coredns: str) -> None:
-    """Measure mixes, and how soon changes are served; each is kept when it is done.
+    """Measure mixes, and how soon changes are served; each is kept when all its rounds are done.
 
     Raises:
         BenchError, EtcdNotStarted: it cannot be measured.
@@ -82,14 +83,9 @@ def run(mixes: Sequence[Mix], delays: bool, results: Results, effort: Effort, co
     results.about = about(coredns)
     print(HEADING, flush=True)
     for world, settings, found in groups(mixes):
-        with (
-            tempfile.TemporaryDirectory(prefix="dns-bench-") as path,
-            filled_etcd(world) as etcd,
-            running(Path(path), world, etcd, coredns=coredns, settings=settings) as servers,
-        ):
-            for mix in found:
-                results.replace(mix, measure(servers, etcd, mix, Path(path) / "queries", effort))
-                print(*map(results.line, results.of(mix).values()), sep="\n", flush=True)
+        for mix, rows in measured(world, settings, found, effort, coredns):
+            results.replace(mix, rows)
+            print(*map(results.line, rows), sep="\n", flush=True)
     if delays:
         _measure_delays(results)
 

@@ -25,6 +25,8 @@ NAMES: Final = {
     "coredns": "CoreDNS",
 }
 
+OURS: Final = ("dnsserver", PLAIN)
+
 COLOURS: Final = {
     "dnsserver": "#d1495b",
     "floor": "#9aa5b1",
@@ -54,8 +56,8 @@ def tables(results: Results) -> str:
     origin = "; ".join(f"{what} {text}" for what, text in results.about.items())
     parts = [
         f"\nOne run: {origin}.\n\n",
-        "CPU time of a response, µs, and as a ratio to Knot's; with settings of a mix, as one to the plain "
-        "dnsserver's, too:\n\n",
+        "CPU time of a response, µs, and as a ratio to Knot's, medians of all rounds; of ours the least and "
+        "the largest ratio too, and with settings of a mix the one to the plain dnsserver's:\n\n",
         _table(results, lambda row: _cpu(results, row), with_target=True),
         "\nResponses a second, as many as came while the load generator had the other core:\n\n",
         _table(results, lambda row: f"{row.rate:,}"),
@@ -68,10 +70,14 @@ def tables(results: Results) -> str:
 
 
 def _cpu(results: Results, row: Row) -> str:
-    others = {BASE: [], "dnsserver": [(BASE, ""), (PLAIN, "plain × ")]}.get(row.server, [(BASE, "")])
-    ratios = [(mark, results.ratio(row, server)) for server, mark in others]
-    told = ", ".join(f"{mark}{ratio:.2f}" for mark, ratio in ratios if ratio is not None)
-    return f"{median(row.cpu):.2f}" + (f" ({told})" if told else "")
+    told = []
+    if row.server != BASE and (ratios := results.ratios(row)):
+        told.append(f"{median(ratios):.2f}")
+        if row.server in OURS and len(ratios) > 1:
+            told[-1] += f"; {min(ratios):.2f}–{max(ratios):.2f}"
+    if row.server == OURS[0] and (plain := results.ratio(row, PLAIN)):
+        told.append(f"plain × {plain:.2f}")
+    return f"{median(row.cpu):.2f}" + (f" ({'; '.join(told)})" if told else "")
 
 
 def _latency(row: Row) -> str:

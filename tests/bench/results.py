@@ -1,7 +1,7 @@
 """What was measured, in a file: a mix that is measured again takes the place of its old rows."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any, Final, NamedTuple
@@ -21,7 +21,7 @@ class Row(NamedTuple):
     mix: str
     server: str
     cpu: list[float]
-    """Microseconds of CPU time for a response, by round."""
+    """Microseconds of CPU time for a response, by round; each had the server started anew."""
     rate: float
     """Responses a second, the median."""
     lost: int
@@ -31,6 +31,16 @@ class Row(NamedTuple):
     """Milliseconds, at half of `rate`."""
     updates: float = 0
     """Changes a second that were made meanwhile."""
+
+
+def joined(rows: Sequence[Row]) -> Row:
+    """Return the rows of several rounds, of one server under one mix, as one. Latencies are the last ones."""
+    return rows[-1]._replace(
+        cpu=[cpu for row in rows for cpu in row.cpu],
+        rate=round(median(row.rate for row in rows)),
+        lost=sum(row.lost for row in rows),
+        updates=round(median(row.updates for row in rows)),
+    )
 
 
 class Results:
@@ -61,10 +71,13 @@ class Results:
 
     def ratio(self, row: Row, to: str = BASE) -> float | None:
         """Return the CPU time as a ratio to that of a server, the median of those of the rounds."""
+        ratios = self.ratios(row, to)
+        return median(ratios) if ratios else None
+
+    def ratios(self, row: Row, to: str = BASE) -> list[float]:
+        """Return those of the rounds; none without that server."""
         base = next((other for other in self.rows if (other.mix, other.server) == (row.mix, to)), None)
-        if base is None:
-            return None
-        return median(own / other for own, other in zip(row.cpu, base.cpu, strict=True))
+        return [own / other for own, other in zip(row.cpu, base.cpu, strict=True)] if base else []
 
     def measured(self) -> Iterator[tuple[Mix, dict[str, Row]]]:
         """Yield the mixes that there are rows of, in their order."""

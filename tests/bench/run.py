@@ -4,15 +4,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import groupby, islice
 from pathlib import Path
-from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
 from dnsserver.skydns.address import EtcdAddress
 from dnsserver.skydns.key import Key
 from dnsserver.skydns.store import MAX_OPERATIONS, Store
-from tests.bench.load import Load, drive, latencies
+from tests.bench.load import drive, latencies
 from tests.bench.peers import Bind, Coredns, Dnsserver, Floor, Knot, Nsd, Plain
-from tests.bench.results import Row
+from tests.bench.results import Row, joined
 from tests.bench.servers import Server, is_installed
 from tests.bench.updates import updating
 from tests.bench.workload import LARGE, SMALL, Mix, World
@@ -21,11 +21,19 @@ from tools.embedded_etcd import EmbeddedEtcd
 FIRST_PASS: Final = 120.0
 """Seconds, at most, in which dnsserver is asked for every name once: it compiles answers at first use."""
 
+LARGE_ROUNDS: Final = 3
+"""Rounds, at most, of mixes about the large world: each loads it anew."""
+
 
 class Effort(NamedTuple):
     rounds: int
+    """Each starts the servers anew: where a program's memory lies makes hundredths of difference."""
     seconds: float
     """Of a server and round, and of a server's run for latencies."""
+
+    def of(self, world: World) -> int:
+        """Return the rounds for a world; one that is large takes long to load."""
+        return min(self.rounds, LARGE_ROUNDS) if world is LARGE else self.rounds
 
 
 @contextmanager
@@ -63,44 +71,53 @@ def running(
         yield [stack.enter_context(server) for server in servers]
 
 
-def measure(servers: Sequence[Server], etcd: str, mix: Mix, queries: Path, effort: Effort) -> list[Row]:
-    """Drive each server in turn under a mix and return what it cost.
+def measured(
+    world: World, settings: str, mixes: Sequence[Mix], effort: Effort, coredns: str = ""
+) -> Iterator[tuple[Mix, list[Row]]]:
+    """Measure the mixes that the same running servers do for; yield each with what came out.
+
+    Raises:
+        BenchError, EtcdNotStarted: it cannot be measured.
+    """
+    rounds = effort.of(world)
+    took: dict[Mix, list[list[Row]]] = {mix: [] for mix in mixes}
+    with filled_etcd(world) as etcd:
+        for number in range(rounds):
+            with (
+                TemporaryDirectory(prefix="dns-bench-") as path,
+                running(Path(path), world, etcd, coredns=coredns, settings=settings) as servers,
+            ):
+                for mix, rows in took.items():
+                    latency = number == rounds - 1
+                    turned = servers if number % 2 else servers[::-1]
+                    rows.append(measure(turned, etcd, mix, Path(path, "queries"), effort.seconds, latency))
+    for mix, rows in took.items():
+        yield mix, [joined(of_server) for of_server in zip(*map(sorted, rows), strict=True)]
+
+
+def measure(
+    servers: Sequence[Server], etcd: str, mix: Mix, queries: Path, seconds: float, latency: bool = True
+) -> list[Row]:
+    """Drive each server in turn under a mix and return what it cost, and the latency if wanted.
 
     Raises:
         BenchError: see `drive`.
     """
     queries.write_bytes(mix.queries())
-    servers = [server for server in servers if mix.floor or not isinstance(server, Floor)]
-    for server in servers:
-        if isinstance(server, Dnsserver):
-            seconds = FIRST_PASS if mix.world is LARGE else 6 * effort.seconds
-            drive(server, mix._replace(rate=None), queries, seconds, passes=1)
-    loads: dict[Server, list[Load]] = {server: [] for server in servers}
-    made: list[float] = []
-    for number in range(effort.rounds):
-        for server in servers if number % 2 else reversed(servers):
-            with updating(etcd, mix.updates if isinstance(server, Dnsserver) else 0) as reached:
-                loads[server].append(drive(server, mix, queries, effort.seconds))
-            made += reached
     rows = []
-    for server, found in loads.items():
-        updates = made if isinstance(server, Dnsserver) else []
-        rate = median(load.rate for load in found)
-        with updating(etcd, mix.updates if updates else 0):
-            p50, p99 = latencies(server, mix, queries, effort.seconds, mix.rate or rate / 2)
-        rows.append(
-            Row(
-                mix.name,
-                server.name,
-                [round(load.cpu, 3) for load in found],
-                round(rate),
-                sum(load.lost for load in found),
-                found[0].octets,
-                round(p50, 3),
-                round(p99, 3),
-                round(median(updates)) if updates else 0,
-            )
-        )
+    for server in servers:
+        if isinstance(server, Floor) and not mix.floor:
+            continue
+        is_ours = isinstance(server, Dnsserver)
+        if is_ours:
+            most = FIRST_PASS if mix.world is LARGE else 6 * seconds
+            drive(server, mix._replace(rate=None), queries, most, passes=1)
+        with updating(etcd, mix.updates if is_ours else 0) as made:
+            load = drive(server, mix, queries, seconds)
+            asked = mix.rate or load.rate / 2
+            p50, p99 = latencies(server, mix, queries, seconds, asked) if latency else (None, None)
+        cpu, rate, updates = [round(load.cpu, 3)], round(load.rate), round(sum(made))
+        rows.append(Row(mix.name, server.name, cpu, rate, load.lost, load.octets, p50, p99, updates))
     return rows
 
 

@@ -8,9 +8,9 @@ import pytest
 from tests.bench import report
 from tests.bench.__main__ import DELAY, main
 from tests.bench.peers import Dnsserver
-from tests.bench.results import HEADING, Results, Row
-from tests.bench.run import Effort, filled_etcd, groups, measure, running
-from tests.bench.servers import BenchError, find_tool
+from tests.bench.results import HEADING, Results, Row, joined
+from tests.bench.run import Effort, filled_etcd, groups, measure, measured, running
+from tests.bench.servers import BenchError, Server, find_tool
 from tests.bench.updates import delay, updating
 from tests.bench.workload import LARGE, MIXES, SMALL
 from tests.integration.tools import need_tool
@@ -20,21 +20,31 @@ COSTS = {"knot": 2.0, "plain": 3.0, "dnsserver": 4.0}
 
 
 @pytest.mark.alone
-def test_mixes_are_driven_against_all_servers_side_by_side(tmp_path):
+def test_mixes_are_driven_against_all_servers_side_by_side_started_anew_each_round(tmp_path, monkeypatch):
     for tool in ("knotd", "nsd", "dnsperf", "gcc", "taskset"):
         need_tool(tool)
-    results = Results(tmp_path / "results")
-    with filled_etcd(SMALL) as etcd, running(tmp_path, SMALL, etcd) as servers:
-        for name in ("hot", "updates", "connections"):
-            rows = measure(servers, etcd, MIX[name], tmp_path / "queries", Effort(rounds=1, seconds=0.1))
-            results.replace(MIX[name], rows)
-        assert delay(servers[-2], etcd, samples=3).p50 < 5000
+    started: list[str] = []
+    enter = Server.__enter__
+    monkeypatch.setattr(Server, "__enter__", lambda server: started.append(server.name) or enter(server))
+    results, mixes = Results(tmp_path / "results"), [MIX["hot"], MIX["updates"], MIX["connections"]]
+    for mix, rows in measured(SMALL, "", mixes, Effort(rounds=2, seconds=0.1)):
+        results.replace(mix, rows)
+    assert [mix for mix, _ in results.measured()] == mixes
     for mix, rows in results.measured():
         assert {"knot", "nsd", "dnsserver"} <= rows.keys()
         assert mix.floor or "floor" not in rows
-        assert all(row.rate > 0 and 0.5 < row.cpu[0] < 2000 for row in rows.values())
+        assert all(row.rate > 0 and 0.5 < cpu < 2000 for row in rows.values() for cpu in row.cpu)
+        assert all(len(row.cpu) == 2 and row.p50 for row in rows.values())
         assert len({row.octets for row in rows.values() if row.server != "bind"}) == 1
     assert results.of(MIX["updates"])["dnsserver"].updates > 0
+    assert started.count("dnsserver") == started.count("knot") == 2
+
+
+@pytest.mark.alone
+def test_how_soon_a_change_is_served_is_measured(tmp_path):
+    need_tool("taskset")
+    with filled_etcd(SMALL) as etcd, Dnsserver(tmp_path, SMALL, etcd) as server:
+        assert 0 < delay(server, etcd, samples=3).p50 < 5000
 
 
 @pytest.mark.alone
@@ -43,7 +53,7 @@ def test_settings_are_measured_beside_the_server_without_them(tmp_path):
         need_tool(tool)
     mix = MIX["forward"]
     with filled_etcd(SMALL) as etcd, running(tmp_path, SMALL, etcd, settings=mix.settings) as servers:
-        rows = measure(servers, etcd, mix, tmp_path / "queries", Effort(rounds=1, seconds=0.1))
+        rows = measure(servers, etcd, mix, tmp_path / "queries", 0.1)
         assert isinstance(servers[-1], Dnsserver)
         with urllib.request.urlopen(f"http://{servers[-1].pages}/metrics", timeout=10) as reply:
             metrics = reply.read().decode()
@@ -65,6 +75,19 @@ def test_a_mix_that_is_measured_again_replaces_its_rows_in_the_file(tmp_path):
     assert len(again.line(new[1])) == len(HEADING)
 
 
+def test_rounds_of_a_mix_are_joined_with_the_last_ones_latencies():
+    first = Row("hot", "knot", [2.0], 10, 1, 55, None, None, 900)
+    rows = [first, first._replace(cpu=[4.0], rate=30), first._replace(cpu=[3.0], rate=20, p50=1.0, p99=2.0)]
+    assert joined(rows) == Row("hot", "knot", [2.0, 4.0, 3.0], 20, 3, 55, 1.0, 2.0, 900)
+
+
+def test_the_least_and_the_largest_ratio_are_told_of_ours(tmp_path):
+    results = Results(tmp_path / "results")
+    rows = [Row("hot", "knot", [2.0, 2.0, 4.0], 9, 0, 55), Row("hot", "dnsserver", [3.0, 2.0, 5.0], 9, 0, 55)]
+    results.replace(MIX["hot"], rows)
+    assert "| 3.00 (1.25; 1.00–1.50) | 2.00 |\n" in report.tables(results)
+
+
 def test_tables_have_a_line_for_each_mix_and_a_column_for_each_server(tmp_path):
     results = Results(tmp_path / "results")
     results.replace(
@@ -76,7 +99,7 @@ def test_tables_have_a_line_for_each_mix_and_a_column_for_each_server(tmp_path):
     assert "7 lost" in text
     settings = [Row("forward", name, [cost], 9, 0, 55) for name, cost in COSTS.items()]
     results.replace(MIX["forward"], settings)
-    assert "| 4.00 (2.00, plain × 1.33) | 3.00 (1.50) | 2.00 |\n" in report.tables(results)
+    assert "| 4.00 (2.00; plain × 1.33) | 3.00 (1.50) | 2.00 |\n" in report.tables(results)
     assert results.line(settings[2]).split()[2:5] == ["4.00", "2.00", "1.33"]
     assert "| idle | 1.00 | 2.00 | 3.00 |\n" in text
 
