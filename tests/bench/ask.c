@@ -1,7 +1,8 @@
 /* A load that saturates: asks by batches, and so as much as a server answers, which dnsperf on one CPU does not.
  *
- * Usage: ask PORT FILE SECONDS OUTSTANDING PASSES RCODE. The file has queries behind their lengths, 16 bits each;
- * 0 passes: until the time is over. Prints responses, their octets, queries lost, and nanoseconds.
+ * Usage: ask PORT FILE SECONDS OUTSTANDING PASSES RCODE SKIP. The file has queries behind their lengths, 16 bits
+ * each; so many are skipped at first. 0 passes: until the time is over. Prints responses, their octets, queries
+ * lost, and nanoseconds.
  * It ends with 1 at a response that is none to a query under way, or of another RCODE. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -39,20 +40,26 @@ static void read_queries(const char *path) {
     at = file, end = file + size;
 }
 
+static int next(void) {
+    int length = at[0] << 8 | at[1];
+    at += 2 + length;
+    if (at < end)
+        return length;
+    at = file;
+    passes--;
+    return length;
+}
+
 static void ask(int sock, long time) {
     int count = 0;
     while (count < BATCH && count < spare && passes != 0) {
-        int id = unused[spare - 1 - count], length = at[0] << 8 | at[1];
+        int id = unused[spare - 1 - count];
+        unsigned char *query = at + 2;
         questions[count][0] = (struct iovec){ids[id], 2};
-        questions[count][1] = (struct iovec){at + 4, length - 2};
+        questions[count][1] = (struct iovec){query + 2, next() - 2};
         queries[count].msg_hdr = (struct msghdr){.msg_iov = questions[count], .msg_iovlen = 2};
         sent_at[id] = time;
         count++;
-        at += 2 + length;
-        if (at >= end) {
-            at = file;
-            passes--;
-        }
     }
     spare -= count;
     asked += count;
@@ -86,15 +93,17 @@ static void give_up(int outstanding, long before) {
 }
 
 int main(int count, char **arguments) {
-    if (count != 7)
+    if (count != 8)
         return 2;
     struct sockaddr_in address = {
         .sin_family = AF_INET, .sin_port = htons(atoi(arguments[1])), .sin_addr = {htonl(INADDR_LOOPBACK)}};
     int sock = socket(AF_INET, SOCK_DGRAM, 0), size = BUFFER, outstanding = atoi(arguments[4]);
     int rcode = atoi(arguments[6]);
-    long began = now(), until = began + atof(arguments[3]) * 1e9, looked = began, time;
     read_queries(arguments[2]);
+    for (int skip = atoi(arguments[7]); skip; skip--)
+        next();
     passes = atoi(arguments[5]) ? atoi(arguments[5]) : -1;
+    long began = now(), until = began + atof(arguments[3]) * 1e9, looked = began, time;
     setsockopt(sock, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
     if (outstanding > MOST || connect(sock, (struct sockaddr *)&address, sizeof address))
         return 2;

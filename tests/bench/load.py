@@ -29,8 +29,10 @@ class Load(NamedTuple):
     """Microseconds of the server's CPU time for a response."""
 
 
-def drive(server: Server, mix: Mix, queries: Path, seconds: float, *, passes: int = 0) -> Load:
+def drive(server: Server, mix: Mix, queries: Path, seconds: float, *, passes: int = 0, skip: int = 0) -> Load:
     """Ask a server for some seconds, or until the file is through `passes` times, and return what it cost.
+
+    The first `skip` queries of the file come last, where it is not dnsperf that asks.
 
     Raises:
         BenchError: the load failed, or there were no responses, or not those that the mix is about.
@@ -38,7 +40,7 @@ def drive(server: Server, mix: Mix, queries: Path, seconds: float, *, passes: in
     if mix.connects:
         return _connections(server, seconds)
     if mix.rate is None and not mix.flags:
-        return _saturated(server, mix, queries, seconds, passes)
+        return _saturated(server, mix, queries, seconds, passes, skip)
     before = server.cpu_seconds()
     output = _dnsperf(server, mix, queries, seconds, *(("-n", str(passes)) if passes else ()), *mix.options)
     used = server.cpu_seconds() - before
@@ -52,10 +54,10 @@ def drive(server: Server, mix: Mix, queries: Path, seconds: float, *, passes: in
     )
 
 
-def _saturated(server: Server, mix: Mix, queries: Path, seconds: float, passes: int) -> Load:
+def _saturated(server: Server, mix: Mix, queries: Path, seconds: float, passes: int, skip: int) -> Load:
     """Ask by batches: dnsperf takes as long for a query as a server for a response, and saturates none."""
     before = server.cpu_seconds()
-    arguments = map(str, (server.port, queries, seconds, OUTSTANDING, passes, RCODES[mix.rcode]))
+    arguments = map(str, (server.port, queries, seconds, OUTSTANDING, passes, RCODES[mix.rcode], skip))
     command = [str(compiled("ask.c", queries.parent)), *arguments]
     run = subprocess.run(pinned(LOAD_CPU, command), capture_output=True, text=True, check=False)
     used = server.cpu_seconds() - before

@@ -77,7 +77,7 @@ def _cpu(results: Results, row: Row) -> str:
             told[-1] += f"; {min(ratios):.2f}–{max(ratios):.2f}"
     if row.server == OURS[0] and (plain := results.ratio(row, PLAIN)):
         told.append(f"plain × {plain:.2f}")
-    return f"{median(row.cpu):.2f}" + (f" ({'; '.join(told)})" if told else "")
+    return f"{row.cost:.2f}" + (f" ({'; '.join(told)})" if told else "")
 
 
 def _latency(row: Row) -> str:

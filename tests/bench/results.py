@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from statistics import median
 from typing import Any, Final, NamedTuple
@@ -20,8 +21,8 @@ class Row(NamedTuple):
 
     mix: str
     server: str
-    cpu: list[float]
-    """Microseconds of CPU time for a response, by round; each had the server started anew."""
+    cpu: list[list[float]]
+    """Microseconds of CPU time for a response, by round, which starts servers anew, and in it by turn."""
     rate: float
     """Responses a second, the median."""
     lost: int
@@ -32,11 +33,16 @@ class Row(NamedTuple):
     updates: float = 0
     """Changes a second that were made meanwhile."""
 
+    @property
+    def cost(self) -> float:
+        """The median of all turns."""
+        return median(chain.from_iterable(self.cpu))
+
 
 def joined(rows: Sequence[Row]) -> Row:
     """Return the rows of several rounds, of one server under one mix, as one. Latencies are the last ones."""
     return rows[-1]._replace(
-        cpu=[cpu for row in rows for cpu in row.cpu],
+        cpu=[turns for row in rows for turns in row.cpu],
         rate=round(median(row.rate for row in rows)),
         lost=sum(row.lost for row in rows),
         updates=round(median(row.updates for row in rows)),
@@ -75,9 +81,12 @@ class Results:
         return median(ratios) if ratios else None
 
     def ratios(self, row: Row, to: str = BASE) -> list[float]:
-        """Return those of the rounds; none without that server."""
+        """Return those of the rounds, the median of their turns each; none without that server."""
         base = next((other for other in self.rows if (other.mix, other.server) == (row.mix, to)), None)
-        return [own / other for own, other in zip(row.cpu, base.cpu, strict=True)] if base else []
+        if base is None:
+            return []
+        rounds = zip(row.cpu, base.cpu, strict=True)
+        return [median(own / other for own, other in zip(*turns, strict=True)) for turns in rounds]
 
     def measured(self) -> Iterator[tuple[Mix, dict[str, Row]]]:
         """Yield the mixes that there are rows of, in their order."""
@@ -89,7 +98,7 @@ class Results:
         """Return a row as text below HEADING."""
         ratio, plain = self.ratio(row), self.ratio(row, PLAIN)
         return (
-            f"{row.mix:<12}{row.server:<10}{median(row.cpu):>8.2f}"
+            f"{row.mix:<12}{row.server:<10}{row.cost:>8.2f}"
             f"{'-' if ratio is None else format(ratio, '.2f'):>8}"
             f"{'-' if plain is None else format(plain, '.2f'):>9}{row.rate:>11,.0f}"
             f"{'-' if row.p50 is None else format(row.p50, '.2f'):>8}"

@@ -1,16 +1,18 @@
 """Which servers run for a mix, in which order they are asked, and what comes out."""
 
+import random
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import groupby, islice
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
 from dnsserver.skydns.address import EtcdAddress
 from dnsserver.skydns.key import Key
 from dnsserver.skydns.store import MAX_OPERATIONS, Store
-from tests.bench.load import drive, latencies
+from tests.bench.load import Load, drive, latencies
 from tests.bench.peers import Bind, Coredns, Dnsserver, Floor, Knot, Nsd, Plain
 from tests.bench.results import Row, joined
 from tests.bench.servers import Server, is_installed
@@ -20,6 +22,9 @@ from tools.embedded_etcd import EmbeddedEtcd
 
 FIRST_PASS: Final = 120.0
 """Seconds, at most, in which dnsserver is asked for every name once: it compiles answers at first use."""
+
+TURNS: Final = 5
+"""How often a server has its turn in a round: what else the machine does changes within a second."""
 
 LARGE_ROUNDS: Final = 3
 """Rounds, at most, of mixes about the large world: each loads it anew."""
@@ -89,10 +94,9 @@ def measured(
             ):
                 for mix, rows in took.items():
                     latency = number == rounds - 1
-                    turned = servers if number % 2 else servers[::-1]
-                    rows.append(measure(turned, etcd, mix, Path(path, "queries"), effort.seconds, latency))
+                    rows.append(measure(servers, etcd, mix, Path(path, "queries"), effort.seconds, latency))
     for mix, rows in took.items():
-        yield mix, [joined(of_server) for of_server in zip(*map(sorted, rows), strict=True)]
+        yield mix, [joined(of_server) for of_server in zip(*rows, strict=True)]
 
 
 def measure(
@@ -103,21 +107,44 @@ def measure(
     Raises:
         BenchError: see `drive`.
     """
-    queries.write_bytes(mix.queries())
-    rows = []
+    servers = [server for server in servers if mix.floor or not isinstance(server, Floor)]
+    changes = {server: mix.updates if isinstance(server, Dnsserver) else 0 for server in servers}
+    # What was allocated in the order in which it is asked for would be found too easily.
+    queries.write_bytes(b"".join(sorted(mix.queries())))
     for server in servers:
-        if isinstance(server, Floor) and not mix.floor:
-            continue
-        is_ours = isinstance(server, Dnsserver)
-        if is_ours:
+        if isinstance(server, Dnsserver):
             most = FIRST_PASS if mix.world is LARGE else 6 * seconds
             drive(server, mix._replace(rate=None), queries, most, passes=1)
-        with updating(etcd, mix.updates if is_ours else 0) as made:
-            load = drive(server, mix, queries, seconds)
-            asked = mix.rate or load.rate / 2
-            p50, p99 = latencies(server, mix, queries, seconds, asked) if latency else (None, None)
-        cpu, rate, updates = [round(load.cpu, 3)], round(load.rate), round(sum(made))
-        rows.append(Row(mix.name, server.name, cpu, rate, load.lost, load.octets, p50, p99, updates))
+    queries.write_bytes(b"".join(mix.queries()))
+    turns = 1 if mix.updates else TURNS  # each change costs its server once
+    loads: dict[Server, list[Load]] = {server: [] for server in servers}
+    made: dict[Server, list[float]] = {server: [] for server in servers}
+    for number in range(turns):
+        skip = random.randrange(mix.lines)
+        for server in servers if number % 2 else servers[::-1]:
+            with updating(etcd, changes[server]) as reached:
+                loads[server].append(drive(server, mix, queries, seconds / turns, skip=skip))
+            made[server] += reached
+    rows = []
+    for server, found in loads.items():
+        rate = median(load.rate for load in found)
+        p50 = p99 = None
+        if latency:
+            with updating(etcd, changes[server]):
+                p50, p99 = latencies(server, mix, queries, seconds, mix.rate or rate / 2)
+        rows.append(
+            Row(
+                mix.name,
+                server.name,
+                [[round(load.cpu, 3) for load in found]],
+                round(rate),
+                sum(load.lost for load in found),
+                found[0].octets,
+                p50,
+                p99,
+                round(sum(made[server])),
+            )
+        )
     return rows
 
 

@@ -33,7 +33,9 @@ def test_mixes_are_driven_against_all_servers_side_by_side_started_anew_each_rou
     for mix, rows in results.measured():
         assert {"knot", "nsd", "dnsserver"} <= rows.keys()
         assert mix.floor or "floor" not in rows
-        assert all(row.rate > 0 and 0.5 < cpu < 2000 for row in rows.values() for cpu in row.cpu)
+        assert all(
+            row.rate > 0 and 0.5 < cpu < 2000 for row in rows.values() for turns in row.cpu for cpu in turns
+        )
         assert all(len(row.cpu) == 2 and row.p50 for row in rows.values())
         assert len({row.octets for row in rows.values() if row.server != "bind"}) == 1
     assert results.of(MIX["updates"])["dnsserver"].updates > 0
@@ -64,10 +66,13 @@ def test_settings_are_measured_beside_the_server_without_them(tmp_path):
 
 def test_a_mix_that_is_measured_again_replaces_its_rows_in_the_file(tmp_path):
     results = Results(tmp_path / "results")
-    old = [Row(mix, "knot", [1.0], 1, 0, 55) for mix in ("hot", "tcp")]
+    old = [Row(mix, "knot", [[1.0]], 1, 0, 55) for mix in ("hot", "tcp")]
     for row in old:
         results.replace(MIX[row.mix], [row])
-    new = [Row("hot", "knot", [2.0, 4.0, 5.0], 9, 0, 55), Row("hot", "dnsserver", [3.0, 4.0, 4.0], 9, 0, 55)]
+    new = [
+        Row("hot", "knot", [[2.0], [4.0], [5.0]], 9, 0, 55),
+        Row("hot", "dnsserver", [[3.0], [4.0], [4.0]], 9, 0, 55),
+    ]
     results.replace(MIX["hot"], new)
     again = Results(tmp_path / "results")
     assert sorted(again.rows) == sorted([old[1], *new])
@@ -76,14 +81,21 @@ def test_a_mix_that_is_measured_again_replaces_its_rows_in_the_file(tmp_path):
 
 
 def test_rounds_of_a_mix_are_joined_with_the_last_ones_latencies():
-    first = Row("hot", "knot", [2.0], 10, 1, 55, None, None, 900)
-    rows = [first, first._replace(cpu=[4.0], rate=30), first._replace(cpu=[3.0], rate=20, p50=1.0, p99=2.0)]
-    assert joined(rows) == Row("hot", "knot", [2.0, 4.0, 3.0], 20, 3, 55, 1.0, 2.0, 900)
+    first = Row("hot", "knot", [[2.0]], 10, 1, 55, None, None, 900)
+    rows = [
+        first,
+        first._replace(cpu=[[4.0]], rate=30),
+        first._replace(cpu=[[3.0]], rate=20, p50=1.0, p99=2.0),
+    ]
+    assert joined(rows) == Row("hot", "knot", [[2.0], [4.0], [3.0]], 20, 3, 55, 1.0, 2.0, 900)
 
 
 def test_the_least_and_the_largest_ratio_are_told_of_ours(tmp_path):
     results = Results(tmp_path / "results")
-    rows = [Row("hot", "knot", [2.0, 2.0, 4.0], 9, 0, 55), Row("hot", "dnsserver", [3.0, 2.0, 5.0], 9, 0, 55)]
+    rows = [
+        Row("hot", "knot", [[2.0], [2.0], [4.0]], 9, 0, 55),
+        Row("hot", "dnsserver", [[3.0], [2.0], [5.0]], 9, 0, 55),
+    ]
     results.replace(MIX["hot"], rows)
     assert "| 3.00 (1.25; 1.00–1.50) | 2.00 |\n" in report.tables(results)
 
@@ -91,13 +103,13 @@ def test_the_least_and_the_largest_ratio_are_told_of_ours(tmp_path):
 def test_tables_have_a_line_for_each_mix_and_a_column_for_each_server(tmp_path):
     results = Results(tmp_path / "results")
     results.replace(
-        MIX["hot"], [Row("hot", "knot", [2.0], 9, 0, 55), Row("hot", "dnsserver", [3.0], 9, 7, 55)]
+        MIX["hot"], [Row("hot", "knot", [[2.0]], 9, 0, 55), Row("hot", "dnsserver", [[3.0]], 9, 7, 55)]
     )
     results.delays["idle"] = [1.0, 2.0, 3.0]
     text = report.tables(results)
     assert "| 10 000 names | ≤ 1.00 | 3.00 (1.50) | 2.00 |\n" in text
     assert "7 lost" in text
-    settings = [Row("forward", name, [cost], 9, 0, 55) for name, cost in COSTS.items()]
+    settings = [Row("forward", name, [[cost]], 9, 0, 55) for name, cost in COSTS.items()]
     results.replace(MIX["forward"], settings)
     assert "| 4.00 (2.00; plain × 1.33) | 3.00 (1.50) | 2.00 |\n" in report.tables(results)
     assert results.line(settings[2]).split()[2:5] == ["4.00", "2.00", "1.33"]

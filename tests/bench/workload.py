@@ -106,11 +106,11 @@ class Mix(NamedTuple):
     floor: bool = False
     """The floor is measured too."""
 
-    def queries(self) -> bytes:
-        """Return those asked before it begins anew, each behind its length."""
+    def queries(self) -> Iterator[bytes]:
+        """Yield those asked before it begins anew, each behind its length."""
         dice = random.Random(self.name)
-        names = islice(self.names(dice), self.lines)
-        return b"".join(framed(query(name, self.opt(dice) if self.opt else b"")) for name in names)
+        for name in islice(self.names(dice), self.lines):
+            yield framed(query(name, self.opt(dice) if self.opt else b""))
 
     @property
     def options(self) -> tuple[str, ...]:
