@@ -11,12 +11,11 @@ from typing import Protocol
 Respond = Callable[[bytes], bytes | None]
 """message → its response; None: ask a Handle."""
 
-Parts = tuple[bytes, int, bytes]
-"""A response by what it has of the query: id and question are the same. Octets 2..12; of the query's octets
-how many at the end it does not have; and what stands there instead."""
+Parts = tuple[bytes, bytes]
+"""A message without its id, which is the same in query and response: octets 2..12, and those behind."""
 
 Find = Callable[[bytes, bytes], Parts | None]
-"""(octets 2..12 of a message, those behind) → its response, if it is known already; None: ask a Respond."""
+"""The Parts of a message → those of its response, if it is known already; None: ask a Respond."""
 
 
 class Responding(Protocol):

@@ -38,6 +38,12 @@ _PLAIN: Final = {
 
 AD and CD are ignored and not echoed (RFC 4035 §3.1.6)."""
 
+_KIND: Final = _PLAIN.get
+
+_OPT_AT: Final = -OPT_OCTETS
+_COOKIE_AT: Final = -COOKIE_OCTETS
+_COOKIE_END: Final = OPTION_OCTETS - COOKIE_OCTETS
+
 
 class Responder:
     """Answers the messages of one transport from the table."""
@@ -76,25 +82,24 @@ class Responder:
 
     def _fast_path(self) -> Find:
         find_answer: Callable[[bytes], Compiled | None] = self._table.answers.get
-        find_plain, otherwise = _PLAIN.get, absent(self._table, refuses=not self._forwards)
-        counts, udp, tally = self._counts, self._udp, self._tally
-        least = const.UDP_MINIMUM if udp else const.TCP_MAXIMUM
-        opts = Opts(udp)
-        find_opt, find_cookie, opt_at = opts.get, opts.cookies.get, -OPT_OCTETS
-        cookie_at, cookie_end = -COOKIE_OCTETS, OPTION_OCTETS - COOKIE_OCTETS
+        otherwise = absent(self._table, refuses=not self._forwards)
+        counts, tally = self._counts, self._tally
+        least = const.UDP_MINIMUM if self._udp else const.TCP_MAXIMUM
+        opts = Opts(self._udp)
+        find_opt, find_cookie = opts.get, opts.cookies.get
 
         def find(head: bytes, rest: bytes) -> Parts | None:
-            kind = find_plain(head)
+            kind = _KIND(head)
             if kind is None:
                 return None
             if kind < 2:
-                question, room, tail, cut = rest, least, b"", 0
-            elif opt := find_cookie(rest[cookie_at:cookie_end]):
-                question = rest[:cookie_at]
-                room, tail, cut = opt
-            elif opt := find_opt(rest[opt_at:]):
-                question = rest[:opt_at]
-                room, tail, cut = opt
+                question, room, tail = rest, least, b""
+            elif opt := find_cookie(rest[_COOKIE_AT:_COOKIE_END]):
+                question = rest[:_COOKIE_AT]
+                room, tail, _ = opt
+            elif opt := find_opt(rest[_OPT_AT:]):
+                question = rest[:_OPT_AT]
+                room, tail, _ = opt
             else:
                 after = rest.find(0) + 5
                 opt = find_opt(rest[after : after + OPTION_OCTETS])
@@ -103,7 +108,7 @@ class Responder:
                     if opt is None:
                         return None
                 question = rest[:after]
-                room, tail, cut = opt
+                room, tail, _ = opt
             folded = question.lower()
             answer = find_answer(folded) or otherwise(question, folded)
             if answer is None:
@@ -120,7 +125,9 @@ class Responder:
                     heads, body = short, b""
                     tally.truncated += 1
             counts[slot] += 1
-            return heads[kind], cut, body + tail
+            if tail:
+                return heads[kind], question + body + tail
+            return heads[kind], question + body
 
         return find
 
@@ -129,8 +136,8 @@ class Responder:
         parts = self.find(query[2:12], query[12:])
         if parts is None:
             return self.slow(query, forwards=True)
-        head, cut, rest = parts
-        return b"".join((query[:2], head, query[12 : len(query) - cut], rest))
+        head, rest = parts
+        return b"".join((query[:2], head, rest))
 
     def slow(self, query: bytes, reserve: int = 0, *, forwards: bool = False) -> bytes | None:
         """Answer any octets. Total: a fault of ours is a SERVFAIL.

@@ -84,11 +84,12 @@ _TAKE: Final = [octets.unpack_from for octets in _OCTETS]
 _PUT: Final = [octets.pack_into for octets in _OCTETS]
 """By length: the cheapest ways from a buffer to the octets at an offset, as a tuple of one, and back."""
 
-_TAKE_PARTS: Final = [
-    struct.Struct(f"2x10s{octets - 12}s" if octets >= 12 else f"{octets}x0s0s").unpack_from
-    for octets in range(SLOT + 1)
+_PARTS: Final = [
+    struct.Struct(f"10s{octets - 12}s" if octets >= 12 else f"{octets}x0s0s") for octets in range(SLOT + 1)
 ]
-"""The same for what a Find is told of a message."""
+_TAKE_PARTS: Final = [parts.unpack_from for parts in _PARTS]
+_PUT_PARTS: Final = [parts.pack_into for parts in _PARTS]
+"""The same for the Parts of a message so long, at the offset behind its id."""
 
 
 def _address(buffer: bytearray | memoryview) -> int:
@@ -190,18 +191,17 @@ class Batch:
 
         They are 0 where there is none.
         """
-        box, take, put, put_head = self._box, _TAKE_PARTS, _PUT, _PUT[10]
+        box, take, put = self._box, _TAKE_PARTS, _PUT_PARTS
         made: list[int] = []
-        add, at = made.append, 0
+        add, at = made.append, 2
         for octets in sizes:
             head, rest = take[octets](box, at)
-            parts = find(head, rest)
-            if parts:
-                head, cut, rest = parts
-                end, added = octets - cut, len(rest)
-                put_head(box, at + 2, head)
-                put[added](box, at + end, rest)
-                add(end + added)
+            response = find(head, rest)
+            if response:
+                head, rest = response
+                octets = len(rest) + 12
+                put[octets](box, at, head, rest)
+                add(octets)
             else:
                 add(self._respond(len(made), octets))
             at += SLOT
