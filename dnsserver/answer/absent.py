@@ -2,7 +2,8 @@
 and names outside all zones.
 
 Pure. Most names that do not exist are one label below one that does, so what came out for such a name is kept
-for all its like, by the octets behind that label and how many that has, until the table changes.
+for all its like, by the octets behind that label and how many that has, until the table changes. There it is
+looked for before anything here is asked.
 """
 
 from collections.abc import Callable
@@ -13,11 +14,11 @@ from dnsserver.answer.render import Compiled
 from dnsserver.wire import const
 from dnsserver.wire.name import MAX_LABEL, MAX_NAME, Name
 from dnsserver.zone.node import Node
-from dnsserver.zone.nodes import MASK
 from dnsserver.zone.table import ZoneTable
 
-Otherwise = Callable[[bytes, bytes], Compiled | None]
-"""(question in wire form, the same folded) → its answer, or None: nobody knows without a lookup."""
+Otherwise = Callable[[bytes, Node | None, bytes], Compiled | None]
+"""(folded name in wire form, its node if there is one, type and class as they were asked for) → its answer;
+None: nobody knows without a lookup."""
 
 Row = dict[int, Compiled]
 """Octets of a label → the answer for names that are not there, by such a label below one that is."""
@@ -37,31 +38,18 @@ def absent(table: ZoneTable, *, refuses: bool) -> Otherwise:
 
     If it `refuses`, also those outside all zones.
     """
-    find_node, find_few, finders = table.nodes.get, table.nodes.few.get, table.nodes.finders
+    find_node = table.nodes.get
     find_answer: Callable[[bytes], Compiled | None] = table.answers.get
     rows: dict[bytes, Row] = table.absent
     find_row, find_key, exact = rows.get, ORDINARY.get, EXACT
 
-    def otherwise(question: bytes, folded: bytes) -> Compiled | None:
-        if not folded:
-            return None
-        name = folded[:-4]
-        node = find_few(name) or (finders[hash(name) & MASK](name) if finders else None)
-        if node:
-            asked = question[-4:]
-            key = find_key(asked)
-            if key is None or asked in exact:
-                return of_node(node, name, asked)
-            return node.zone.negative.get(key + len(folded) - 4) if node.complete else None
-        # Labels `*` and `any` ask for a search, and those that are as short are taken the long way too.
-        step = folded[0]
-        if step > SHORT:
-            row = find_row(folded[step + 1 :])
-            if row:
-                answer = row.get(step)
-                if answer:
-                    return answer
-        return of_encloser(name, question[-4:])
+    def otherwise(name: bytes, node: Node | None, asked: bytes) -> Compiled | None:
+        if node is None:
+            return of_encloser(name, asked)
+        key = find_key(asked)
+        if key is None or asked in exact:
+            return of_node(node, name, asked)
+        return node.zone.negative.get(key + len(name)) if node.complete else None
 
     def of_node(node: Node, name: bytes, asked: bytes, octets: int = 0) -> Compiled | None:
         """Return the answer of any type at a node; `octets` of the question's name, if that is another."""

@@ -24,6 +24,7 @@ from dnsserver.handle import Find, Parts
 from dnsserver.wire import const
 from dnsserver.wire.message import Edns, Header, Question, extras_of, header_of, question_of
 from dnsserver.wire.name import FormatError
+from dnsserver.zone.nodes import MASK
 from dnsserver.zone.search import searched
 from dnsserver.zone.table import ZoneTable
 
@@ -83,6 +84,8 @@ class Responder:
     def _fast_path(self) -> Find:
         find_answer: Callable[[bytes], Compiled | None] = self._table.answers.get
         otherwise = absent(self._table, refuses=not self._forwards)
+        nodes, rows = self._table.nodes, self._table.absent
+        find_few, finders, find_row = nodes.few.get, nodes.finders, rows.get
         counts, tally = self._counts, self._tally
         least = const.UDP_MINIMUM if self._udp else const.TCP_MAXIMUM
         opts = Opts(self._udp)
@@ -110,9 +113,16 @@ class Responder:
                 question = rest[:after]
                 room, tail, _ = opt
             folded = question.lower()
-            answer = find_answer(folded) or otherwise(question, folded)
+            answer = find_answer(folded)
             if answer is None:
-                return None
+                name = folded[:-4]
+                if not name:
+                    return None
+                node = find_few(name) or (finders[hash(name) & MASK](name) if finders else None)
+                row = None if node else find_row(folded[folded[0] + 1 :])
+                answer = (row and row.get(folded[0])) or otherwise(name, node, question[-4:])
+                if answer is None:
+                    return None
             (heads, slot, choice), body = answer
             if choice:
                 bodies, long, short, tails = choice

@@ -179,8 +179,8 @@ def test_that_a_name_or_a_type_is_not_there_is_found_the_second_time(name, kind)
     served = responder(filled([{"name": "example."}], values))
     query = dns.message.make_query(f"{name}.example.", kind).to_wire()
     served.respond(query)
-    head, cut, rest = served.find(query[2:12], query[12:])
-    assert query[:2] + head + query[12 : len(query) - cut] + rest == served.slow(query)
+    head, rest = served.find(query[2:12], query[12:])
+    assert query[:2] + head + rest == served.slow(query)
 
 
 @pytest.mark.parametrize("edns", [False, True, 0])
@@ -189,8 +189,8 @@ def test_that_a_name_is_outside_all_zones_is_found_the_second_time(kind, edns):
     query = dns.message.make_query("www.other.", kind, use_edns=edns, want_dnssec=edns is True).to_wire()
     served = responder(filled([{"name": "example."}], {}))
     served.respond(query)
-    head, cut, rest = served.find(query[2:12], query[12:])
-    assert query[:2] + head + query[12 : len(query) - cut] + rest == served.slow(query)
+    head, rest = served.find(query[2:12], query[12:])
+    assert query[:2] + head + rest == served.slow(query)
     assert head[1] & 15 == dns.rcode.REFUSED
 
 
