@@ -39,8 +39,6 @@ _PLAIN: Final = {
 
 AD and CD are ignored and not echoed (RFC 4035 §3.1.6)."""
 
-_KIND: Final = _PLAIN.get
-
 _OPT_AT: Final = -OPT_OCTETS
 _COOKIE_AT: Final = -COOKIE_OCTETS
 _COOKIE_END: Final = OPTION_OCTETS - COOKIE_OCTETS
@@ -92,15 +90,16 @@ class Responder:
         find_opt, find_cookie = opts.get, opts.cookies.get
 
         def find(head: bytes, rest: bytes) -> Parts | None:
-            kind = _KIND(head)
-            if kind is None:
+            try:
+                kind = _PLAIN[head]
+            except KeyError:
                 return None
             if kind < 2:
                 question, room, tail = rest, least, b""
-            elif opt := find_cookie(rest[_COOKIE_AT:_COOKIE_END]):
+            elif (opt := find_cookie(rest[_COOKIE_AT:_COOKIE_END])) is not None:
                 question = rest[:_COOKIE_AT]
                 room, tail, _ = opt
-            elif opt := find_opt(rest[_OPT_AT:]):
+            elif (opt := find_opt(rest[_OPT_AT:])) is not None:
                 question = rest[:_OPT_AT]
                 room, tail, _ = opt
             else:
@@ -124,7 +123,7 @@ class Responder:
                 if answer is None:
                     return None
             (heads, slot, choice), body = answer
-            if choice:
+            if choice is not None:
                 bodies, long, short, tails = choice
                 body = next(bodies)
                 if tails:
@@ -135,9 +134,9 @@ class Responder:
                     heads, body = short, b""
                     tally.truncated += 1
             counts[slot] += 1
-            if tail:
-                return heads[kind], question + body + tail
-            return heads[kind], question + body
+            if kind < 2:
+                return heads[kind], question + body
+            return heads[kind], question + body + tail
 
         return find
 

@@ -193,17 +193,17 @@ class Batch:
         """
         box, take, put = self._box, _TAKE_PARTS, _PUT_PARTS
         made: list[int] = []
-        add, at = made.append, 2
+        at = 2
         for octets in sizes:
             head, rest = take[octets](box, at)
             response = find(head, rest)
-            if response:
+            if response is not None:
                 head, rest = response
                 octets = len(rest) + 12
                 put[octets](box, at, head, rest)
-                add(octets)
+                made.append(octets)
             else:
-                add(self._respond(len(made), octets))
+                made.append(self._respond(len(made), octets))
             at += SLOT
         return made
 
