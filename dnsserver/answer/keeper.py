@@ -26,12 +26,17 @@ from dnsserver.zone.table import ZoneTable
 MAX_DENIALS: Final = 4096
 """Of a zone, compiled: by length of the name, rcode and type; some hundred octets each."""
 
+ROW: Final = 64
+"""Answers that are gathered at once."""
+
 
 class Keeper:
     """Keeps answers. With `forwards` none that goes on outside its zone."""
 
     def __init__(self, table: ZoneTable, tally: Tally, forwards: bool) -> None:
         self._table, self._tally, self._forwards = table, tally, forwards
+        self._scattered: list[tuple[Node, bytes]] = []
+        """What was kept lately, anywhere in memory."""
 
     def keep(self, question: Question, answer: Answer) -> None:
         """Keep what the next query of this kind needs, for names that exist and for denials."""
@@ -92,6 +97,25 @@ class Keeper:
             self._table.answers[question] = entry
             node.questions += (question,)
             self._table.dependents.note(node, answer.needs(self._table))
+            self._scattered.append((node, question))
+        if len(self._scattered) >= ROW:
+            self._gather()
+
+    def _gather(self) -> None:
+        """Allocate anew what was kept lately, while the old is still there, so that it comes to lie in a row.
+
+        A query reads a question and its body, which are then neighbours in the CPU's caches.
+        """
+        answers = self._table.answers
+        scattered = [(node, question, answers.pop(question, None)) for node, question in self._scattered]
+        self._scattered.clear()
+        for node, question, compiled in scattered:
+            if compiled is None:
+                continue
+            shape, body = compiled
+            again = question[:1] + question[1:]
+            answers[again] = shape, body[:1] + body[1:]
+            node.questions = (*(known for known in node.questions if known != question), again)
 
     def _shared(self, answer: Answer, wildcard: Name) -> bool:
         """Say whether all names that a wildcard answers get this: it never leads back to one of them."""

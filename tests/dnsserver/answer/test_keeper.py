@@ -1,0 +1,71 @@
+"""What was answered is kept for the next query, side by side, until a change drops it."""
+
+from statistics import median
+from sys import getsizeof
+
+import dns.message
+import pytest
+
+from dnsserver.answer import keeper
+from tests.dnsserver.support import changes, filled, responder
+
+NAMES = [f"host-{number:03}" for number in range(keeper.ROW + keeper.ROW // 2)]
+VALUES = {f"example/{name}/x": '{"host":"192.0.2.1","targetstrip":1}' for name in NAMES}
+
+
+def query(name: str) -> bytes:
+    return dns.message.make_query(f"{name}.example.", "A").to_wire()
+
+
+@pytest.fixture
+def table():
+    return filled([{"name": "example."}], VALUES)
+
+
+@pytest.fixture
+def served(table):
+    found = responder(table)
+    for name in NAMES:
+        found.respond(query(name))
+    return found
+
+
+def test_what_was_gathered_is_found_as_the_rest_is(served):
+    for name in NAMES:
+        asked = query(name)
+        head, rest = served.find(asked[2:12], asked[12:])
+        assert asked[:2] + head + rest == served.slow(asked)
+
+
+def test_each_answer_is_kept_once_and_known_to_its_node(served, table):
+    assert len(table.answers) == len({*table.answers}) == len(NAMES)
+    known = [question for node in table.nodes.values() for question in node.questions]
+    assert sorted(known) == sorted(table.answers)
+    assert {id(question) for question in known} == set(map(id, table.answers))
+
+
+def test_what_was_gathered_is_dropped_when_it_changes(served, table):
+    table.apply(changes({f"example/{name}/x": '{"host":"192.0.2.9","targetstrip":1}' for name in NAMES}), 9)
+    assert not table.answers
+    for name in NAMES:
+        assert served.respond(query(name)).endswith(bytes((192, 0, 2, 9)))
+
+
+def test_what_changed_before_it_was_gathered_stays_dropped(table):
+    served = responder(table)
+    served.respond(query(NAMES[0]))
+    table.apply(changes({f"example/{NAMES[0]}/x": None}), 9)
+    for name in NAMES[1:]:
+        served.respond(query(name))
+    assert len(table.answers) == len(NAMES) - 1
+    assert served.respond(query(NAMES[0]))[3] & 15 == 3
+
+
+def test_what_was_gathered_lies_together():
+    names = [f"host-{number:04}" for number in range(40 * keeper.ROW)]
+    table = filled([{"name": "example."}], {f"example/{name}": '{"host":"192.0.2.1"}' for name in names})
+    served = responder(table)
+    for name in names:
+        served.respond(query(name))
+    apart = [abs(id(question) - id(body)) for question, (_, body) in table.answers.items()]
+    assert median(apart) <= 2 * getsizeof(next(iter(table.answers)))
