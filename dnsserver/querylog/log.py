@@ -76,9 +76,10 @@ class QueryLog:
         classes, sample, rate = self._choice
         if classes != "all" and class_of(response) != classes:
             return
-        self._seen += 1
-        if self._seen % sample:
-            return
+        if sample > 1:
+            self._seen += 1
+            if self._seen % sample:
+                return
         if rate:
             if began >= self._second + 1:
                 self._second, self._room = began, rate

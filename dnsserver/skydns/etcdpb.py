@@ -8,6 +8,7 @@ names which etcd3 imports. On the way the fields that etcd has had since 3.4 and
 
 import ast
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -22,13 +23,11 @@ _FILES: Final = ("kv_pb2", "auth_pb2", "rpc_pb2")
 
 
 def _serialized_descriptor(source: Path) -> bytes:
-    for node in ast.walk(ast.parse(source.read_text("utf-8"))):
-        match node:
-            case ast.keyword(arg="serialized_pb", value=ast.Call(args=[ast.Constant(value=str(text)), *_])):
-                return text.encode("latin-1")
-            case ast.keyword(arg="serialized_pb", value=ast.Constant(value=bytes(octets))):
-                return octets
-    raise ImportError(f"{source}: no serialized descriptor; expected etcd3 0.12.0")
+    found = re.search(r"serialized_pb=_b\(('.*')\)", source.read_text("utf-8"))
+    if found is None:
+        raise ImportError(f"{source}: no serialized descriptor; expected etcd3 0.12.0")
+    text: str = ast.literal_eval(found[1])
+    return text.encode("latin-1")
 
 
 def _add_fields_of_etcd_3_4(file: descriptor_pb2.FileDescriptorProto) -> None:
