@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="of each mix (default: %(default)s)")
     parser.add_argument(
-        "--seconds", type=float, default=0.8, help="of a server and round (default: %(default)s)"
+        "--seconds", type=float, default=0.9, help="of a server and round (default: %(default)s)"
     )
     names = [*(mix.name for mix in MIXES), DELAY]
     parser.add_argument(

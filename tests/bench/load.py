@@ -39,7 +39,7 @@ def drive(server: Server, mix: Mix, queries: Path, seconds: float, *, passes: in
     """
     if mix.connects:
         return _connections(server, seconds)
-    if mix.rate is None and not mix.flags:
+    if mix.saturates:
         return _saturated(server, mix, queries, seconds, passes, skip)
     before = server.cpu_seconds()
     output = _dnsperf(server, mix, queries, seconds, *(("-n", str(passes)) if passes else ()), *mix.options)

@@ -23,8 +23,9 @@ from tools.embedded_etcd import EmbeddedEtcd
 FIRST_PASS: Final = 120.0
 """Seconds, at most, in which dnsserver is asked for every name once: it compiles answers at first use."""
 
-TURNS: Final = 5
-"""How often a server has its turn in a round: what else the machine does changes within a second."""
+TURNS: Final = 9
+"""How often a server has its turn in a round, where it is saturated: what else the machine does changes
+within a second."""
 
 LARGE_ROUNDS: Final = 3
 """Rounds, at most, of mixes about the large world: each loads it anew."""
@@ -116,7 +117,7 @@ def measure(
             most = FIRST_PASS if mix.world is LARGE else 6 * seconds
             drive(server, mix._replace(rate=None), queries, most, passes=1)
     queries.write_bytes(b"".join(mix.queries()))
-    turns = 1 if mix.updates else TURNS  # each change costs its server once
+    turns = TURNS if mix.saturates and not mix.updates else 1  # each change costs its server once
     loads: dict[Server, list[Load]] = {server: [] for server in servers}
     made: dict[Server, list[float]] = {server: [] for server in servers}
     for number in range(turns):

@@ -113,6 +113,11 @@ class Mix(NamedTuple):
             yield framed(query(name, self.opt(dice) if self.opt else b""))
 
     @property
+    def saturates(self) -> bool:
+        """Whether it is asked by batches, over UDP, as much as there are answers for."""
+        return self.rate is None and not self.flags and not self.connects
+
+    @property
     def options(self) -> tuple[str, ...]:
         rate = ("-Q", str(self.rate)) if self.rate else ()
         return (*self.flags, *rate)
