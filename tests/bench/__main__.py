@@ -91,6 +91,7 @@ def run(mixes: Sequence[Mix], delays: bool, results: Results, effort: Effort, co
 
 
 def _measure_delays(results: Results) -> None:
+    results.delays.clear()
     with (
         tempfile.TemporaryDirectory(prefix="dns-bench-") as path,
         filled_etcd(SMALL) as etcd,

@@ -65,8 +65,9 @@ class Results:
         self.save()
 
     def save(self) -> None:
-        document = {"about": self.about, "delays": self.delays, "rows": [row._asdict() for row in self.rows]}
-        self._path.write_text(json.dumps(document, indent=1) + "\n")
+        rows = ",\n  ".join(json.dumps(row._asdict()) for row in self.rows)
+        about, delays = (json.dumps(part, indent=2) for part in (self.about, self.delays))
+        self._path.write_text(f'{{"about": {about},\n"delays": {delays},\n"rows": [\n  {rows}\n]}}\n')
 
     @property
     def servers(self) -> list[str]:
