@@ -36,7 +36,7 @@ class Keeper:
     def __init__(self, table: ZoneTable, tally: Tally, forwards: bool) -> None:
         self._table, self._tally, self._forwards = table, tally, forwards
         self._scattered: list[tuple[Node, bytes]] = []
-        """What was kept lately, anywhere in memory."""
+        """What was kept lately, anywhere in memory, of those that have a single body, which is small."""
 
     def keep(self, question: Question, answer: Answer) -> None:
         """Keep what the next query of this kind needs, for names that exist and for denials."""
@@ -97,7 +97,9 @@ class Keeper:
             self._table.answers[question] = entry
             node.questions += (question,)
             self._table.dependents.note(node, answer.needs(self._table))
-            self._scattered.append((node, question))
+            (_, _, choice), _ = entry
+            if choice is None:
+                self._scattered.append((node, question))
         if len(self._scattered) >= ROW:
             self._gather()
 

@@ -61,6 +61,20 @@ def test_what_changed_before_it_was_gathered_stays_dropped(table):
     assert served.respond(query(NAMES[0]))[3] & 15 == 3
 
 
+def test_what_is_large_stays_where_it_is():
+    large = {
+        f"example/large/x{number}": f'{{"host":"192.0.2.{number}","targetstrip":1}}' for number in range(99)
+    }
+    table = filled([{"name": "example."}], VALUES | large)
+    served = responder(table)
+    served.respond(query("large"))
+    kept = dict(table.answers)
+    assert len(kept) == 1
+    for name in NAMES:
+        served.respond(query(name))
+    assert all(table.answers[question] is answer for question, answer in kept.items())
+
+
 def test_what_was_gathered_lies_together():
     names = [f"host-{number:04}" for number in range(40 * keeper.ROW)]
     table = filled([{"name": "example."}], {f"example/{name}": '{"host":"192.0.2.1"}' for name in names})
