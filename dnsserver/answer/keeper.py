@@ -36,7 +36,7 @@ class Keeper:
     def __init__(self, table: ZoneTable, tally: Tally, forwards: bool) -> None:
         self._table, self._tally, self._forwards = table, tally, forwards
         self._scattered: list[tuple[Node, bytes]] = []
-        """What was kept lately, anywhere in memory, of those that have a single body, which is small."""
+        """What was kept lately, anywhere in memory."""
 
     def keep(self, question: Question, answer: Answer) -> None:
         """Keep what the next query of this kind needs, for names that exist and for denials."""
@@ -97,24 +97,24 @@ class Keeper:
             self._table.answers[question] = entry
             node.questions += (question,)
             self._table.dependents.note(node, answer.needs(self._table))
-            (_, _, choice), _ = entry
-            if choice is None:
-                self._scattered.append((node, question))
+            self._scattered.append((node, question))
         if len(self._scattered) >= ROW:
             self._gather()
 
     def _gather(self) -> None:
         """Allocate anew what was kept lately, while the old is still there, so that it comes to lie in a row.
 
-        A query reads a question and its body, which are then neighbours in the CPU's caches.
+        A query reads a question and its body, which are then neighbours in the CPU's caches, if CPython has
+        both in one class of sizes: with one address, names up to 27 octets.
         """
-        answers = self._table.answers
-        scattered = [(node, question, answers.pop(question, None)) for node, question in self._scattered]
+        answers, scattered = self._table.answers, []
+        for node, question in dict.fromkeys(self._scattered):
+            compiled = answers.get(question)
+            # A node that is gone knows no question, and what has several bodies, or a large one, stays.
+            if compiled is not None and compiled[0][2] is None and question in node.questions:
+                scattered.append((node, question, answers.pop(question)))
         self._scattered.clear()
-        for node, question, compiled in scattered:
-            if compiled is None:
-                continue
-            shape, body = compiled
+        for node, question, (shape, body) in scattered:
             again = question[:1] + question[1:]
             answers[again] = shape, body[:1] + body[1:]
             node.questions = (*(known for known in node.questions if known != question), again)

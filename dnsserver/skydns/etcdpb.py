@@ -23,7 +23,7 @@ _FILES: Final = ("kv_pb2", "auth_pb2", "rpc_pb2")
 
 
 def _serialized_descriptor(source: Path) -> bytes:
-    found = re.search(r"serialized_pb=_b\(('.*')\)", source.read_text("utf-8"))
+    found = re.search(r"serialized_pb=_b\(('.*')\)$", source.read_text("utf-8"), re.MULTILINE)
     if found is None:
         raise ImportError(f"{source}: no serialized descriptor; expected etcd3 0.12.0")
     text: str = ast.literal_eval(found[1])

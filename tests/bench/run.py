@@ -95,9 +95,10 @@ def measured(
             ):
                 for mix, rows in took.items():
                     latency = number == rounds - 1
-                    rows.append(measure(servers, etcd, mix, Path(path, "queries"), effort.seconds, latency))
+                    turned = servers if number % 2 else servers[::-1]
+                    rows.append(measure(turned, etcd, mix, Path(path, "queries"), effort.seconds, latency))
     for mix, rows in took.items():
-        yield mix, [joined(of_server) for of_server in zip(*rows, strict=True)]
+        yield mix, [joined(of_server) for of_server in zip(*map(sorted, rows), strict=True)]
 
 
 def measure(

@@ -46,7 +46,8 @@ class Service(NamedTuple):
 
 
 def quantile(values: list[float], share: float) -> float:
-    """Return what this share of the values is not above."""
+    """Return what this share of the values is not above; 0 where there are none."""
+    values = values or [0.0]
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 

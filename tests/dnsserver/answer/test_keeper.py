@@ -61,6 +61,23 @@ def test_what_changed_before_it_was_gathered_stays_dropped(table):
     assert served.respond(query(NAMES[0]))[3] & 15 == 3
 
 
+def test_a_node_that_is_gone_gets_no_answer_of_the_one_in_its_place():
+    alias, target = '{"host":"b.example","targetstrip":0}', '{"host":"192.0.2.9","targetstrip":0}'
+    table = filled(
+        [{"name": "example."}],
+        VALUES | {"example/a": alias, "example/b": target, "example/c": '{"host":"2001:db8::1"}'},
+    )
+    served = responder(table)
+    served.respond(query("a"))
+    table.apply(changes({"example/a": None}), 8)
+    table.apply(changes({"example/a": '{"host":"192.0.2.5"}'}), 9)
+    for name in ("a", *NAMES):
+        served.respond(query(name))
+    table.apply(changes({"example/b": '{"host":"192.0.2.8"}'}), 10)
+    for asked in map(query, ("c", "a", "a")):
+        assert served.respond(asked) == served.slow(asked)
+
+
 def test_what_is_large_stays_where_it_is():
     large = {
         f"example/large/x{number}": f'{{"host":"192.0.2.{number}","targetstrip":1}}' for number in range(99)
