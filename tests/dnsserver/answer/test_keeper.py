@@ -5,6 +5,8 @@ from sys import getsizeof
 
 import dns.message
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dnsserver.answer import keeper
 from tests.dnsserver.support import changes, filled, responder
@@ -76,6 +78,28 @@ def test_a_node_that_is_gone_gets_no_answer_of_the_one_in_its_place():
     table.apply(changes({"example/b": '{"host":"192.0.2.8"}'}), 10)
     for asked in map(query, ("c", "a", "a")):
         assert served.respond(asked) == served.slow(asked)
+
+
+HOSTS = [f'{{"host":"{host}"}}' for host in ("b.example", "192.0.2.1", "2001:db8::1")]
+CHANGE = st.tuples(st.sampled_from("abc"), st.sampled_from([*HOSTS, None, None]))
+QUERIES = [
+    dns.message.make_query(f"{name}.example.", kind, id=1).to_wire() for name in "cba" for kind in ("A", "MX")
+]
+STEP = st.tuples(CHANGE, st.lists(st.sampled_from(QUERIES), max_size=3))
+
+
+@given(st.lists(STEP, max_size=12), st.integers(1, 5))
+def test_what_is_gathered_between_changes_answers_as_a_lookup_does(steps, row):
+    table = filled([{"name": "example."}], {})
+    served = responder(table)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keeper, "ROW", row)
+        for revision, ((name, value), asked) in enumerate(steps, 8):
+            table.apply(changes({f"example/{name}": value}), revision)
+            for query in asked:
+                assert served.respond(query) == served.slow(query) == served.respond(query)
+        for query in QUERIES:
+            assert served.respond(query) == served.slow(query) == served.respond(query)
 
 
 def test_what_is_large_stays_where_it_is():
