@@ -1,8 +1,7 @@
 """dnsserver beside other servers, on the same zone, in one run: `python -m tests.bench`.
 
 Wall time means little on a machine that does other things too, and CPU time not much by itself: what to
-look at is the ratio, each of two runs that follow each other, the median of the rounds. Each round starts the
-servers anew.
+look at is the ratio, each of two turns of one round, the median of all. Each round starts the servers anew.
 """
 
 import argparse
